@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test quick check bench docs clean
+
+demo: $(VENV)/.demo  ## set up, then train on handwritten digits
+	$(BIN)/satsuma demo
+
+test: $(VENV)/.dev   ## set up, then run every test
+	$(BIN)/python -m pytest -q
+
+quick: $(VENV)/.dev  ## the tests without the slow ones
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: $(VENV)/.dev  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## the measurements behind benchmarks/RESULTS.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt skorch accelerate
+	$(BIN)/python benchmarks/run_all.py
+
+docs: $(VENV)/.dev   ## the manual, as HTML in docs/_build
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build
+
+clean:
+	rm -rf $(VENV) docs/_build build .mypy_cache .ruff_cache
+
+# torch is asked for first and alone: the pinned version must be the one that every later range finds installed
+$(VENV)/.torch: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml
+	$(PIP) -e ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.demo

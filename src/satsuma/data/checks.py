@@ -1,0 +1,90 @@
+"""What is looked at when loaders are built: files that cannot be read, twins across the split, classes left out."""
+
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+SHOWN = 5  # how many names a message lists before it says how many more there are
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What one look at a file found: why it cannot be used ("" if it can), and a digest of its bytes."""
+
+    problem: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What the check found. `unreadable`: (item, reason); `twins`: (training item, validation item), byte for byte."""
+
+    unreadable: tuple[tuple[str, str], ...] = ()
+    twins: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def examine_all(values: Sequence[Any], examine: Callable[[Any], FileFacts]) -> list[FileFacts]:
+    """`examine` applied to every value by a few threads (reading and decoding release the interpreter lock)."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(examine, values))
+
+
+def refuse_unreadable(unreadable: Sequence[tuple[str, str]], n_items: int, *, skip: bool) -> None:
+    """Raise `ValueError` listing every unreadable file with its reason; with `skip` warn instead."""
+    if not unreadable:
+        return
+    listed = "\n".join(f"  {item}: {reason}" for item, reason in unreadable)
+    head = f"{len(unreadable)} of {n_items} files cannot be read"
+    if skip and len(unreadable) < n_items:
+        warnings.warn(f"{head}; going on without them:\n{listed}", UserWarning, stacklevel=3)
+    elif skip:
+        raise ValueError(f"{head}; there is nothing left to train on:\n{listed}")
+    else:
+        raise ValueError(f'{head}:\n{listed}\nMend or remove them, or go on without: on_unreadable="skip".')
+
+
+def find_twins(
+    items: Sequence[Any], digests: Sequence[bytes], train: Sequence[int], valid: Sequence[int]
+) -> list[tuple[str, str]]:
+    """Pairs (training item, validation item) whose files are equal byte for byte."""
+    in_train: dict[bytes, int] = {digests[i]: i for i in reversed(train)}
+    return [(str(items[in_train[digests[i]]]), str(items[i])) for i in valid if digests[i] in in_train]
+
+
+def label_warnings(
+    labels: Sequence[Hashable], vocab: Sequence[Any], train: Sequence[int], valid: Sequence[int]
+) -> list[str]:
+    """Classes without a training sample, among them those that validation has."""
+    counts: dict[Hashable, int] = defaultdict(int)
+    for i in train:
+        counts[labels[i]] += 1
+    in_valid = {labels[i] for i in valid}
+    unseen = [str(v) for v in vocab if not counts[v] and v in in_valid]
+    absent = [str(v) for v in vocab if not counts[v] and v not in in_valid]
+    found = []
+    if unseen:
+        found.append(
+            f"{len(unseen)} labels in the validation half have no training sample, the model cannot learn them: "
+            f"{listing(unseen)}"
+        )
+    if absent:
+        found.append(f"{len(absent)} classes of the vocab have no sample at all: {listing(absent)}")
+    return found
+
+
+def twin_warning(twins: Sequence[tuple[str, str]]) -> str:
+    pairs = listing([f"{a} = {b}" for a, b in twins])
+    return (
+        f"{len(twins)} files are byte for byte the same in training and validation, so the validation result "
+        f"flatters the model: {pairs}"
+    )
+
+
+def listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,51 @@
+"""Samples → batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satsuma.functional.losses import shape_text
+
+
+def collate(samples: Sequence[Any]) -> Any:
+    """Stack samples into a batch: tuples position by position, tensors and arrays `[*dims]` into `[B *dims]`.
+
+    Numbers become one tensor (int64 or float32); anything else (text, None, objects) stays a tuple.
+    Raises `ValueError` with the differing shapes when tensors cannot be stacked.
+
+    >>> collate([(0, "a"), (1, "b")])
+    (tensor([0, 1]), ('a', 'b'))
+    """
+    first = samples[0]
+    if isinstance(first, tuple):
+        return tuple(collate_values(values) for values in zip(*samples, strict=True))
+    return collate_values(samples)
+
+
+def collate_values(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, np.ndarray):
+        values = [torch.from_numpy(v.astype(np.float32) if v.dtype == np.float64 else v) for v in values]
+        first = values[0]
+    if isinstance(first, Tensor):
+        refuse_mixed_shapes(values)
+        return torch.stack(list(values))
+    if isinstance(first, bool | int | np.integer):
+        return torch.tensor(values)
+    if isinstance(first, float | np.floating):
+        return torch.tensor(values, dtype=torch.float32)
+    return tuple(values)
+
+
+def refuse_mixed_shapes(values: Sequence[Tensor]) -> None:
+    for i, value in enumerate(values):
+        if value.shape != values[0].shape:
+            kind = "image" if value.ndim == 3 else "sample"
+            remedy = "add item_tfms=Resize(...)" if value.ndim == 3 else "make them one size (pad or crop) in get_x"
+            raise ValueError(
+                f"{kind} 0 is {shape_text(values[0])}, {kind} {i} is {shape_text(value)}: "
+                f"they cannot be stacked; {remedy}"
+            )

@@ -1,0 +1,125 @@
+"""From an item to what a block is given: labels from paths, values from columns."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from satsuma.errors import nearest, spelled_class
+
+
+def get_files(
+    path: str | Path, *, extensions: Iterable[str] | None = None, recurse: bool = True, folders: Iterable[str] = ()
+) -> list[Path]:
+    """Files below `path`, sorted; hidden files and folders are left out.
+
+    `extensions`: lower-case endings with their dot; None for all. `folders`: only these folders directly below.
+    Raises `FileNotFoundError` if `path` is no folder.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "does not exist"
+        raise FileNotFoundError(f"{root}: {what}")
+    wanted = None if extensions is None else frozenset(extensions)
+    only = frozenset(folders)
+    found = []
+    for file in root.rglob("*") if recurse else root.glob("*"):
+        parts = file.relative_to(root).parts
+        if any(part.startswith(".") for part in parts) or (only and parts[0] not in only):
+            continue
+        if (wanted is None or file.suffix.lower() in wanted) and file.is_file():
+            found.append(file)
+    return sorted(found)
+
+
+def parent_label(path: str | Path) -> str:
+    """The name of the folder that a file lies in.
+
+    >>> parent_label("pets/cats/1.jpg")
+    'cats'
+    """
+    return Path(path).parent.name
+
+
+@spelled_class
+@dataclass(frozen=True, slots=True)
+class RegexLabeller:
+    """The first group of a regular expression found in a name.
+
+    >>> RegexLabeller(r"(.+)_\\d+.jpg$")("great_pyrenees_173.jpg")
+    'great_pyrenees'
+    """
+
+    pat: str
+
+    def __post_init__(self) -> None:
+        try:
+            groups = re.compile(self.pat).groups
+        except re.error as error:
+            raise ValueError(f"RegexLabeller: {self.pat!r} is no regular expression: {error}") from error
+        if groups < 1:
+            raise ValueError(f"RegexLabeller: {self.pat!r} has no group; put the label's part in parentheses")
+
+    def __call__(self, name: str | Path) -> str:
+        match = re.search(self.pat, name.as_posix() if isinstance(name, Path) else str(name))
+        if match is None or match.group(1) is None:
+            raise ValueError(f"RegexLabeller: {self.pat!r} does not match {str(name)!r}")
+        return match.group(1)
+
+
+@spelled_class
+@dataclass(frozen=True, slots=True)
+class using_attr:  # noqa: N801  the book's name for it
+    """Apply `func` to an attribute of the item: `using_attr(RegexLabeller(...), "name")` reads a path's file name."""
+
+    func: Callable[[Any], Any]
+    attr: str
+
+    def __call__(self, item: Any) -> Any:
+        return self.func(getattr(item, self.attr))
+
+
+@spelled_class
+@dataclass(frozen=True, slots=True)
+class ColReader:
+    """A column of a row; `pref` is a folder or text put before it, `suff` text put after.
+
+    With `label_delim` the text is split into a list of labels.
+    """
+
+    col: str | int
+    pref: str | Path = ""
+    suff: str = ""
+    label_delim: str = ""
+
+    def __call__(self, row: Any) -> Any:
+        value = column_value(row, self.col)
+        if self.label_delim:
+            return [] if value != value else str(value).split(self.label_delim)
+        if isinstance(self.pref, Path):
+            return self.pref / f"{value}{self.suff}"
+        return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGetter:
+    """Position `index` of an item that is a tuple."""
+
+    index: int
+
+    def __call__(self, item: Any) -> Any:
+        return item[self.index]
+
+
+def column_value(row: Any, col: str | int) -> Any:
+    """One value of a row: a pandas Series, a dict, or an object with attributes; `col` by name or position."""
+    if isinstance(col, int) and not isinstance(row, dict):
+        return row.iloc[col] if hasattr(row, "iloc") else row[col]
+    try:
+        return row[col]
+    except (KeyError, TypeError, IndexError):
+        known = list(row.keys()) if hasattr(row, "keys") else [n for n in dir(row) if not n.startswith("_")]
+        if isinstance(col, str) and not hasattr(row, "keys") and hasattr(row, col):
+            return getattr(row, col)
+        raise ValueError(f"no column {col!r}: {nearest(str(col), [str(k) for k in known])}") from None

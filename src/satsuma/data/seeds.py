@@ -1,0 +1,45 @@
+"""All randomness is a function of (seed, purpose, epoch, index): no state to save, nothing to restore."""
+
+import numpy as np
+import torch
+
+# Purposes: two draws for different purposes never share a stream.
+ORDER, SAMPLE, BATCH, STEP, SPLIT, WEIGHTS = 1, 2, 3, 4, 5, 6
+MASK64 = 0xFFFFFFFFFFFFFFFF
+
+
+def mix_seed(seed: int, *keys: int) -> int:
+    """Fold `keys` into `seed`, giving a 64-bit seed; near-by keys give unrelated seeds.
+
+    Source: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014 (SplitMix64).
+
+    >>> mix_seed(42, ORDER, 0) != mix_seed(42, ORDER, 1)
+    True
+    """
+    state = seed & MASK64
+    for key in keys:
+        state = (state + 0x9E3779B97F4A7C15 * (key + 1)) & MASK64
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK64
+        state ^= state >> 31
+    return state
+
+
+def torch_generator(seed: int, *keys: int) -> torch.Generator:
+    """A CPU generator of torch's, seeded by `mix_seed`."""
+    return torch.Generator().manual_seed(mix_seed(seed, *keys))
+
+
+def numpy_generator(seed: int, *keys: int) -> np.random.Generator:
+    """A generator of NumPy's, seeded by `mix_seed`."""
+    return np.random.Generator(np.random.PCG64(mix_seed(seed, *keys)))
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of `n` samples in one epoch: int64 [n], a function of (seed, epoch) alone."""
+    return torch.randperm(n, generator=torch_generator(seed, ORDER, epoch))
+
+
+def set_seed(seed: int) -> None:
+    """Seed the global generator that `torch.nn` layers draw their first weights from (CPU and every GPU)."""
+    torch.manual_seed(seed)

@@ -1,0 +1,79 @@
+"""Pictures of batches: what training will see."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satsuma.data.collate import collate
+from satsuma.data.loader import DataLoader, load_sample
+from satsuma.data.seeds import BATCH, torch_generator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from satsuma.data.dataloaders import DataLoaders
+
+
+def show_batch(dls: "DataLoaders", *, nrows: int, ncols: int, unique: bool, epoch: int) -> "Figure":
+    """A grid of samples of one training batch; `unique`: the first sample of that batch under as many draws."""
+    n = nrows * ncols
+    loader = dls.train
+    batch = one_sample_many_ways(loader, n, epoch) if unique else next(iter(loader.epoch(epoch)))
+    batch = batch if isinstance(batch, tuple) else (batch,)
+    titles = [title(dls, batch, i) for i in range(min(n, len(batch[0])))]
+    pictures = [as_picture(undone(dls, batch[0][i])) for i in range(len(titles))]
+    return grid(pictures, titles, nrows=nrows, ncols=ncols)
+
+
+def one_sample_many_ways(loader: DataLoader, n: int, epoch: int) -> Any:
+    index = loader.indices(epoch, 0)[0]
+    batch = collate([load_sample(loader.dataset, index, loader.seed, epoch + k, loader.augment) for k in range(n)])
+    if loader.batch_steps is None:
+        return batch
+    rng = torch_generator(loader.seed, BATCH, epoch, 0) if loader.augment and loader.batch_steps.random else None
+    return loader.batch_steps(batch, rng)
+
+
+def undone(dls: "DataLoaders", x: Tensor) -> Tensor:
+    """`x` with those batch transforms undone that know how (normalisation), for the eye."""
+    steps = dls.train.batch_steps
+    for transform in reversed(steps.steps[0].transforms if steps else ()):
+        undo = getattr(transform, "decode", None)
+        x = x if undo is None else undo(x[None])[0]
+    return x
+
+
+def as_picture(x: Tensor) -> np.ndarray:
+    """[H W] or [H W 3] float in 0..1 for drawing: from [C H W], [H W], or a vector whose length is a square."""
+    x = x.detach().float().cpu()
+    if x.ndim == 1:
+        side = round(len(x) ** 0.5)
+        x = x.reshape(side, side) if side * side == len(x) and side > 3 else x[None]
+    if x.ndim == 3:
+        x = x[0] if x.shape[0] not in (3, 4) else x[:3].permute(1, 2, 0)
+    low, high = float(x.min()), float(x.max())
+    if low < -0.01 or high > 1.01:
+        x = (x - low) / max(high - low, 1e-12)
+    return torch.clamp(x, 0, 1).numpy()
+
+
+def title(dls: "DataLoaders", batch: tuple[Any, ...], i: int) -> str:
+    targets = batch[dls.n_inp :]
+    if not dls.targets:
+        return " ".join(str(t[i].tolist() if isinstance(t, Tensor) else t[i]) for t in targets)
+    return "\n".join(str(b.decode(t[i].cpu())) for b, t in zip(dls.targets, targets, strict=False))
+
+
+def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: int, size: float = 2.2) -> "Figure":
+    """Pictures [H W] or [H W 3] in rows, each under its title."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(ncols * size, nrows * (size + 0.35)), layout="constrained")
+    for i, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
+        axes = figure.add_subplot(nrows, ncols, i + 1)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(picture) < 64 else "auto")
+        axes.set_title(text, fontsize=9)
+        axes.set_axis_off()
+    return figure

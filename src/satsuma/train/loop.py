@@ -1,0 +1,96 @@
+"""The training loop, whole. B batch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from satsuma.data.seeds import STEP, mix_seed
+from satsuma.train.run import Batches, Run, Step
+
+
+def train(run: Run, data: Batches, *, epochs: int, micro: int | None = None) -> Iterator[Step]:
+    """Train in place, yielding after every update. `break` stops; a restored `run.step` resumes mid-epoch.
+
+    `micro`: the most samples that go through the model at once; a larger batch is taken in slices whose gradients
+    add up to the batch's (a memory knob: the update is the same, but for batch normalisation's statistics).
+    """
+    for epoch in range(run.step // len(data), epochs):
+        for batch in data.epoch(run.first_epoch + epoch, start=run.step % len(data)):  # x [B ...], y [B ...]
+            if not run.model.training:
+                run.model.train()  # the caller may have evaluated since the last yield
+            rate = set_rates(run)
+            seed_step(run)
+            loss = add_gradients(run, batch, micro)
+            norm = clip_gradients(run)
+            update_weights(run)
+            run.step += 1
+            yield Step(run.first_epoch + epoch, run.step, rate, loss, norm)  # tensors: .item() is the reader's sync
+            if run.stop:
+                return
+
+
+def set_rates(run: Run) -> float:
+    """Set each group's rate (and momentum) for the coming step; the highest rate."""
+    factor, highest = run.schedule(run.step), 0.0
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+        highest = max(highest, group["lr"])
+        if run.momentum is not None:
+            set_momentum(group, run.momentum(run.step))
+    return highest
+
+
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    if "betas" in group:
+        group["betas"] = (momentum, group["betas"][1])
+    elif "momentum" in group:
+        group["momentum"] = momentum
+
+
+def seed_step(run: Run) -> None:
+    """Dropout and other noise depend on (seed, epoch offset, step) alone: nothing to save, nothing to disturb."""
+    seed = mix_seed(run.seed, STEP, run.first_epoch, run.step)
+    torch.default_generator.manual_seed(seed)  # a hundredth of the time of torch.manual_seed, which asks every device
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    elif torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)
+
+
+def add_gradients(run: Run, batch: tuple[Tensor, ...], micro: int | None) -> Tensor:
+    """Backward through the batch, in slices if asked; its loss []."""
+    n = len(batch[0])
+    if micro is None or n <= micro:
+        loss = run.objective(run.model, *batch)
+        scaled(run, loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+    total = torch.zeros((), device=batch[0].device)
+    for part in zip(*(torch.split(t, micro) for t in batch), strict=True):
+        loss = run.objective(run.model, *part) * (len(part[0]) / n)  # exact for a short last slice
+        scaled(run, loss).backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
+
+
+def scaled(run: Run, loss: Tensor) -> Tensor:
+    return loss if run.scaler is None else run.scaler.scale(loss)
+
+
+def clip_gradients(run: Run) -> Tensor | None:
+    """Clip the joint norm of all gradients to `run.max_norm`; the norm [] before clipping, None if it is off."""
+    if run.max_norm is None:
+        return None
+    if run.scaler is not None:
+        run.scaler.unscale_(run.optimizer)
+    return nn.utils.clip_grad_norm_(run.model.parameters(), run.max_norm)
+
+
+def update_weights(run: Run) -> None:
+    if run.scaler is None:
+        run.optimizer.step()
+    else:
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+    run.optimizer.zero_grad(set_to_none=True)

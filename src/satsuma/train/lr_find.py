@@ -1,0 +1,144 @@
+"""The learning-rate finder.
+
+Source: Smith, *Cyclical learning rates for training neural networks*, 2017.
+"""
+
+import copy
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from satsuma.train.loop import train
+from satsuma.train.run import Batches, Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SMOOTHING = 0.98  # weight of the past in the exponential average of losses
+
+
+@dataclass(frozen=True, slots=True)
+class RateFinder:
+    """What a sweep over learning rates found: `lrs`, raw `losses`, `smoothed` losses, one a step, and suggestions.
+
+    `minimum`: a tenth of the rate at which the smoothed loss is lowest. `steepest`: where it falls fastest.
+    `valley`: two thirds along the longest stretch of falling losses.
+    """
+
+    lrs: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    minimum: float
+    steepest: float
+    valley: float
+
+    @property
+    def suggestions(self) -> dict[str, float]:
+        """The named suggestions."""
+        return {"minimum": self.minimum, "steepest": self.steepest, "valley": self.valley}
+
+    def plot(self) -> "Figure":
+        """Loss against rate with the suggestions marked, and rate against iteration."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        loss_axes, rate_axes = figure.subplots(1, 2, width_ratios=(2, 1))
+        loss_axes.plot(self.lrs, self.losses, color="0.8", linewidth=1, label="loss")
+        loss_axes.plot(self.lrs, self.smoothed, color="tab:blue", label="smoothed")
+        for (name, lr), color in zip(self.suggestions.items(), ("tab:orange", "tab:green", "tab:purple"), strict=True):
+            nearest = min(range(len(self.lrs)), key=lambda i: abs(math.log(self.lrs[i] / lr)))
+            loss_axes.plot(lr, self.smoothed[nearest], "o", color=color, label=f"{name} {lr:.2g}")
+        low, start = min(self.smoothed), self.smoothed[0]
+        loss_axes.set_ylim(low - 0.1 * (start - low), start + 0.5 * (start - low) if start > low else None)
+        loss_axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        loss_axes.legend(frameon=False, fontsize=9)
+        rate_axes.plot(self.lrs, color="tab:blue")
+        rate_axes.set(yscale="log", xlabel="iteration", ylabel="learning rate")
+        return figure
+
+
+def exponential_sweep(step: int, *, start: float, end: float, steps: int) -> float:
+    """From `start` to `end` in equal ratios over `steps` steps."""
+    return float(start * (end / start) ** (step / max(1, steps - 1)))
+
+
+def lr_find(
+    run: Run,
+    data: Batches,
+    *,
+    start_lr: float = 1e-7,
+    end_lr: float = 10.0,
+    steps: int = 100,
+    diverged: float = 4.0,
+    micro: int | None = None,
+) -> RateFinder:
+    """Raise the rate from `start_lr` to `end_lr` over `steps` batches, until the loss is `diverged` times its best.
+
+    It trains a copy: `run`, its model and optimiser, the data's order and the random generators stay as they are.
+    Raises `ValueError` for rates that do not rise, or a loss that is not finite from the start.
+    """
+    if not 0 < start_lr < end_lr:
+        raise ValueError(f"lr_find: rates must rise from above 0, got start_lr={start_lr}, end_lr={end_lr}")
+    if steps < 10:
+        raise ValueError(f"lr_find: at least 10 steps are needed to see a curve, got {steps}")
+    model, optimizer = copy.deepcopy((run.model, run.optimizer))
+    highest = max(group["base_lr"] for group in optimizer.param_groups)
+    sweep = functools.partial(exponential_sweep, start=start_lr / highest, end=end_lr / highest, steps=steps)
+    trial = Run(
+        model=model,
+        optimizer=optimizer,
+        objective=run.objective,
+        schedule=sweep,
+        max_norm=run.max_norm,
+        scaler=copy.deepcopy(run.scaler),
+        seed=run.seed,
+        first_epoch=run.first_epoch,
+    )
+    random_state = torch.get_rng_state()
+    lrs: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    average = 0.0
+    for step in train(trial, data, epochs=math.ceil(steps / len(data)), micro=micro):
+        loss = float(step.loss)
+        if not math.isfinite(loss):
+            break
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        lrs.append(step.lr)
+        losses.append(loss)
+        smoothed.append(average / (1 - SMOOTHING ** len(losses)))
+        if len(losses) >= steps or smoothed[-1] > diverged * min(smoothed):
+            break
+    torch.set_rng_state(random_state)
+    if len(losses) < 10:
+        raise ValueError(
+            f"lr_find: the loss was not finite after {len(losses)} steps, at a rate of "
+            f"{lrs[-1] if lrs else start_lr:.2g}; check the data for NaN, or begin lower than start_lr={start_lr}"
+        )
+    return RateFinder(tuple(lrs), tuple(losses), tuple(smoothed), *suggest(lrs, smoothed))
+
+
+def suggest(lrs: list[float], smoothed: list[float]) -> tuple[float, float, float]:
+    """The suggestions `minimum`, `steepest` and `valley` for a sweep."""
+    lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
+    falls = [smoothed[i + 1] - smoothed[i - 1] for i in range(1, max(2, lowest))]  # equal ratios: equal steps of log lr
+    steepest = 1 + min(range(len(falls)), key=falls.__getitem__)
+    start, end = longest_fall(smoothed)
+    return lrs[lowest] / 10, lrs[steepest], lrs[start + round((end - start) * 2 / 3)]
+
+
+def longest_fall(values: list[float]) -> tuple[int, int]:
+    """First and last index of the longest falling subsequence."""
+    length, came_from = [1] * len(values), list(range(len(values)))
+    for i in range(len(values)):
+        for j in range(i):
+            if values[j] > values[i] and length[j] + 1 > length[i]:
+                length[i], came_from[i] = length[j] + 1, j
+    end = max(range(len(values)), key=length.__getitem__)
+    start = end
+    while came_from[start] != start:
+        start = came_from[start]
+    return start, end

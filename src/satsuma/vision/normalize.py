@@ -1,0 +1,57 @@
+"""Channel normalisation. B batch, C channels."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from satsuma.errors import spelled_class
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@spelled_class
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """`(x - mean) / std` by channel, x [B C *dims] in 0..1. Without values it is fitted to training samples.
+
+    >>> Normalize(mean=(0.5,), std=(0.5,))(torch.ones(1, 1, 2, 2)).flatten()
+    tensor([1., 1., 1., 1.])
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"Normalize: {len(self.mean)} means but {len(self.std)} deviations")
+        if any(s <= 0 for s in self.std):
+            raise ValueError(f"Normalize: a deviation must be above 0, got {self.std}")
+        object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
+        object.__setattr__(self, "std", tuple(float(s) for s in self.std))
+
+    def fit(self, x: Tensor) -> "Normalize":
+        """This, with mean and deviation of `x` [B C *dims] if it has none yet."""
+        if self.mean:
+            return self
+        columns = x.transpose(0, 1).flatten(1)  # [C B*dims]
+        mean, std = columns.mean(1).tolist(), columns.std(1).clamp_min(1e-3).tolist()
+        return replace(self, mean=tuple(round(m, 4) for m in mean), std=tuple(round(s, 4) for s in std))
+
+    def values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if len(self.mean) not in (1, x.shape[1]):
+            raise ValueError(f"Normalize: {len(self.mean)} channel means for images of {x.shape[1]} channels")
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).reshape(shape)
+        return mean, torch.tensor(self.std, dtype=x.dtype, device=x.device).reshape(shape)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self.mean:
+            raise ValueError("Normalize() has no values yet: a DataBlock fits it, or give mean= and std=")
+        mean, std = self.values(x)
+        return (x - mean) / std
+
+    def decode(self, x: Tensor) -> Tensor:
+        """The inverse, for showing."""
+        mean, std = self.values(x)
+        return x * std + mean
