@@ -1,0 +1,71 @@
+"""Satsuma: deep learning that is sweet on top and easy to peel.
+
+    import satsuma as sm
+
+Each public name is loaded from its room when it is first used, so that importing the package costs nothing. What
+editors see is in `__init__.pyi`; a test keeps the two alike.
+"""
+
+from typing import Any
+
+# the file → the public names that it defines
+HOMES = {
+    "satsuma.data.arrays": "ArrayDataset",
+    "satsuma.data.block": "DataBlock",
+    "satsuma.data.blocks": "CategoryBlock RegressionBlock TransformBlock",
+    "satsuma.data.dataloaders": "DataLoaders",
+    "satsuma.data.getters": "ColReader ItemGetter RegexLabeller get_files parent_label using_attr",
+    "satsuma.data.idx": "load_mnist read_idx",
+    "satsuma.data.loader": "DataLoader",
+    "satsuma.data.seeds": "set_seed",
+    "satsuma.data.splitters": "ColSplitter FuncSplitter GrandparentSplitter GroupSplitter IndexSplitter ParentSplitter "
+    "RandomSplitter StratifiedSplitter",
+    "satsuma.errors": "MissingExtraError ModelFileError SatsumaError UserError",
+    "satsuma.functional.activations": "leaky_relu log_softmax relu sigmoid softmax tanh",
+    "satsuma.functional.losses": "binary_cross_entropy binary_loss cross_entropy mae mnist_loss mse nll smooth_l1",
+    "satsuma.functional.metrics": "accuracy binary_accuracy error_rate r2_score rmse top_k_accuracy",
+    "satsuma.hooks.base": "Hook",
+    "satsuma.hooks.checkpoint": "Checkpoint",
+    "satsuma.learner.learner": "Learner",
+    "satsuma.nn.cnn": "small_cnn",
+    "satsuma.nn.init": "initialise layer_stats",
+    "satsuma.nn.layers": "GaussianNoise",
+    "satsuma.nn.linear": "linear_model logistic_regression mlp simple_net",
+    "satsuma.nn.resnet": "ResNet resnet18 resnet34 resnet50",
+    "satsuma.optim.optimizers": "AdaGrad Adam AdamW RMSprop SGD",
+    "satsuma.optim.schedules": "constant cosine exponential_decay inverse_decay joined linear one_cycle "
+    "one_cycle_momentum piecewise product step_decay warm_restarts warmup",
+    "satsuma.ship.model_file": "load_learner",
+    "satsuma.ship.predictor": "Prediction Predictor",
+    "satsuma.train.early_stopping": "EarlyStopping",
+    "satsuma.train.evaluate": "evaluate",
+    "satsuma.train.fit": "fit",
+    "satsuma.train.loop": "train",
+    "satsuma.train.run": "Run Step",
+    "satsuma.version": "__version__",
+    "satsuma.vision.augment": "RandomFlip RandomLighting RandomRotate RandomShift",
+    "satsuma.vision.blocks": "ImageBlock",
+    "satsuma.vision.image": "get_image_files read_image",
+    "satsuma.vision.loaders": "ImageDataLoaders",
+    "satsuma.vision.normalize": "Normalize",
+    "satsuma.vision.resize": "Resize",
+}
+PUBLIC = {name: home for home, names in HOMES.items() for name in names.split()}
+
+__all__ = list(PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        from satsuma.errors import nearest
+
+        raise AttributeError(f"satsuma has no {name!r}: {nearest(name, PUBLIC)}")
+    from importlib import import_module
+
+    value = getattr(import_module(PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(PUBLIC)

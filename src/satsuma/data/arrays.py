@@ -1,6 +1,5 @@
 """Data sets that lie in memory as whole tensors, so that a batch is one indexing operation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satsuma.errors import spelled_class
 
+
+@spelled_class
 @dataclass(frozen=True, slots=True)
 class ArrayDataset:
     """`(x, y, ...)` as tensors of one length N: `x` [N *dims], `y` [N *dims].
@@ -21,6 +23,7 @@ class ArrayDataset:
     tensors: tuple[Tensor, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", tuple(self.tensors))
         lengths = [len(t) for t in self.tensors]
         if len(set(lengths)) != 1:
             raise ValueError(f"ArrayDataset: the arrays differ in length: {lengths}. Row i of each must be one sample.")
@@ -35,55 +38,49 @@ class ArrayDataset:
 def to_tensor(array: Any, *, name: str) -> Tensor:
     """A tensor that shares memory with `array` where it can; NumPy's float64 becomes float32.
 
-    Raises `ValueError` for text, objects, and NaN or infinite values, naming the rows.
+    Integers stay integers (they may be tokens). Raises `ValueError` for text, objects, complex numbers, and NaN or
+    infinite values, naming the rows.
     """
-    if isinstance(array, Tensor):
-        tensor = array
-    else:
-        values = np.asarray(array)
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{name} has dtype {values.dtype}: numbers are expected. Turn text into numbers first "
-                f"(labels: CategoryBlock does; columns: one-hot or category codes)."
-            )
-        if values.dtype == np.float64:
-            values = values.astype(np.float32)
-        elif values.dtype.kind == "u" and values.dtype.itemsize > 1:
-            values = values.astype(np.int64)  # torch has next to no operations for uint16 to uint64
-        # torch cannot mark a tensor read-only, and warns when given such an array
-        tensor = torch.from_numpy(values if values.flags.writeable else values.copy())
+    tensor = array if isinstance(array, Tensor) else from_numpy(array, name=name)
+    if tensor.is_complex():
+        raise ValueError(f"{name} has dtype {tensor.dtype}: real numbers are expected. Take its parts: x.real, x.imag")
     refuse_non_finite(tensor, name=name)
     return tensor
+
+
+def from_numpy(array: Any, *, name: str) -> Tensor:
+    """A tensor of a dtype that torch computes with, from an array or nested lists; NaN is let through."""
+    try:
+        values = np.asarray(array)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} is no array of one shape: {error}") from None
+    kind = values.dtype.kind
+    if kind not in "biuf":
+        remedy = "take its parts: x.real, x.imag" if kind == "c" else "turn text into numbers first (one-hot or codes)"
+        raise ValueError(f"{name} has dtype {values.dtype}: real numbers are expected; {remedy}")
+    if kind == "f" and values.dtype.itemsize >= 8:
+        values = values.astype(np.float32)
+    elif kind == "u" and values.dtype.itemsize > 1:
+        values = values.astype(np.int64)  # torch has next to no operations for uint16 to uint64
+    elif not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    # torch has no mark for read-only, and no negative strides (x[::-1])
+    shared = values.flags.writeable and min(values.strides, default=0) >= 0
+    return torch.from_numpy(values if shared else values.copy())
 
 
 def refuse_non_finite(tensor: Tensor, *, name: str) -> None:
     """Raise `ValueError` naming the first rows of `tensor` [N *dims] that hold NaN or infinity."""
     if not tensor.is_floating_point() or bool(torch.isfinite(tensor.sum())):
         return  # one pass without a mask: a sum is finite unless some value is not (or it overflows)
-    bad = (~torch.isfinite(tensor)).reshape(len(tensor), -1).any(1).nonzero().flatten().tolist()
+    rows = tensor.reshape(len(tensor), -1) if tensor.ndim else tensor.reshape(1, 1)
+    bad = (~torch.isfinite(rows)).any(1).nonzero().flatten().tolist()
     if bad:
         shown = ", ".join(str(i) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise ValueError(
-            f"{name} has NaN or infinite values in {len(bad)} of {len(tensor)} rows: {shown}. "
+            f"{name} has NaN or infinite values in {len(bad)} of {len(rows)} rows: {shown}. "
             f"A loss on them would be NaN; fill them or drop those rows."
         )
-
-
-def stack_pairs(pairs: Sequence[Any]) -> ArrayDataset | None:
-    """The `ArrayDataset` of a list of tuples of equal-shaped tensors or numbers; None if they are something else."""
-    if not pairs or not isinstance(pairs[0], tuple):
-        return None
-    columns = []
-    for values in zip(*pairs, strict=False):
-        if all(isinstance(v, Tensor) for v in values):
-            if len({v.shape for v in values}) != 1 or len({v.dtype for v in values}) != 1:
-                return None
-            columns.append(torch.stack(values))
-        elif all(type(v) in (int, float, bool) for v in values):
-            columns.append(torch.tensor(values))
-        else:
-            return None
-    return ArrayDataset(tuple(columns)) if columns and len({len(p) for p in pairs}) == 1 else None
 
 
 def pixels_to_float(batch: Tensor) -> Tensor:

@@ -4,11 +4,12 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from satsuma.data.blocks import Block, CategoryBlock, plain
+from satsuma.data.blocks import Block, CategoryBlock
 from satsuma.data.checks import (
     DataReport,
     examine_all,
@@ -19,14 +20,14 @@ from satsuma.data.checks import (
 )
 from satsuma.data.collate import collate
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.getters import ItemGetter
+from satsuma.data.getters import ItemGetter, as_python, is_missing
 from satsuma.data.loader import DataLoader
-from satsuma.data.samples import Samples, get_value, identity, short
+from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
 from satsuma.data.splitters import RandomSplitter
-from satsuma.data.transforms import BatchSteps, Steps, make_steps, takes_rng
+from satsuma.data.transforms import BatchSteps, Steps, make_steps, part_label, takes_rng
 from satsuma.errors import spelled, spelled_class
 
-FIT_SAMPLES = 256  # how many training samples a batch transform such as Normalize() is fitted to
+FIT_SAMPLES = 128  # how many training samples a batch transform such as Normalize() is fitted to
 
 
 @spelled_class
@@ -36,9 +37,9 @@ class DataBlock:
 
     `blocks`: one block (or its class) for each position of a sample; the first `n_inp` are inputs (by default all but
     the last, or the only one). `get_items(source)` lists items; without it the source is the list, or a data frame
-    whose rows are the items. `splitter(items)` gives train and valid indices. `get_x`, `get_y`: one function for each
-    input and target; without any, an item that is a tuple is taken apart. `item_tfms` apply to a sample's pictures
-    and arrays one by one, `batch_tfms` to the stacked batch on its device.
+    whose rows are the items. `splitter(items)` gives train and valid indices. `get_x`, `get_y`: a function, or a list
+    of them for several inputs or targets; without any, an item that is a tuple is taken apart. `item_tfms` apply to
+    a sample's pictures and arrays one by one, `batch_tfms` to the stacked batch on its device.
     """
 
     blocks: Any
@@ -46,19 +47,19 @@ class DataBlock:
     splitter: Callable[..., tuple[list[int], list[int]]] = RandomSplitter()  # noqa: RUF009  a frozen value
     get_x: Any = None
     get_y: Any = None
-    n_inp: int | None = None
+    n_inp: int = 0  # 0: all but the last, or the only one
     item_tfms: Any = ()
     batch_tfms: Any = ()
 
     def __post_init__(self) -> None:
         given = self.blocks if isinstance(self.blocks, tuple | list) else (self.blocks,)
-        made = tuple(b() if isinstance(b, type) or not isinstance(b, Block) else b for b in given)
+        made = tuple(b() if isinstance(b, type) else b for b in given)
         for block in made:
             if not isinstance(block, Block):
                 raise TypeError(f"DataBlock: {block!r} is no block; use ImageBlock, CategoryBlock, RegressionBlock...")
         if not made:
             raise ValueError("DataBlock: blocks is empty; give one block for each position of a sample")
-        n_inp = max(1, len(made) - 1) if self.n_inp is None else self.n_inp
+        n_inp = self.n_inp or max(1, len(made) - 1)
         if not 1 <= n_inp <= len(made):
             raise ValueError(f"DataBlock: n_inp={n_inp} does not fit {len(made)} blocks")
         object.__setattr__(self, "blocks", made)
@@ -68,19 +69,29 @@ class DataBlock:
 
     def items(self, source: Any) -> list[Any]:
         """The items of `source`; `ValueError` if there are none."""
-        found = source if self.get_items is None else self.get_items(source)
-        items = [row for _, row in found.iterrows()] if hasattr(found, "iterrows") else list(found)
+        if self.get_items is None and isinstance(source, str | Path):
+            raise ValueError(
+                f"DataBlock: the source is a path, {source}, and there is no get_items to list what lies there. "
+                f"Give get_items=get_image_files, or a list as the source."
+            )
+        items = listed(source if self.get_items is None else self.get_items(source))
         if not items:
-            name = getattr(self.get_items, "__name__", repr(self.get_items))
-            raise ValueError(f"no items found in {short(source)}" + (f" by {name}" if self.get_items else ""))
+            by = "" if self.get_items is None else f" by {part_label(self.get_items)}"
+            raise ValueError(f"no items found in {short(source)}{by}")
         return items
 
     def getters(self, items: Sequence[Any]) -> tuple[Callable[[Any], Any], ...]:
         """One getter for each block."""
-        n_inp, n_out = int(self.n_inp or 1), len(self.blocks) - int(self.n_inp or 1)
+        n_inp, n_out = self.n_inp, len(self.blocks) - self.n_inp
         first = items[0]
-        whole = isinstance(first, tuple) and len(first) == len(self.blocks) > 1
-        if self.get_x is None and self.get_y is None and whole:
+        if self.get_x is None and self.get_y is None and isinstance(first, tuple) and len(self.blocks) > 1:
+            for i, item in enumerate(items):
+                if not isinstance(item, tuple) or len(item) != len(self.blocks):
+                    given = f"{len(item)} parts" if isinstance(item, tuple) else type(item).__name__
+                    raise ValueError(
+                        f"DataBlock: {len(self.blocks)} blocks need items of as many parts; item {i} is {given}: "
+                        f"{short(item)}. Give get_x and get_y if the parts are to be chosen."
+                    )
             return tuple(ItemGetter(i) for i in range(len(self.blocks)))
         inputs = many(self.get_x, n_inp, "get_x", "inputs")
         if self.get_y is None and n_out:
@@ -92,21 +103,26 @@ class DataBlock:
 
     def split(self, items: Sequence[Any], labels: Sequence[Any] | None) -> tuple[list[int], list[int]]:
         """Train and valid indices, checked: no item in both, none outside, something to train on."""
-        if "labels" in takes(self.splitter):
-            train, valid = self.splitter(items, labels=list(range(len(items))) if labels is None else labels)
+        name = part_label(self.splitter)
+        if "labels" not in inspect.signature(self.splitter).parameters:
+            halves = self.splitter(items)
+        elif labels is None:
+            raise ValueError(f"{name} splits by label, and there is no target block to read labels")
         else:
-            train, valid = self.splitter(items)
-        train, valid = [int(i) for i in train], [int(i) for i in valid]
+            halves = self.splitter(items, labels=labels)
+        if not isinstance(halves, tuple | list) or len(halves) != 2:
+            raise ValueError(f"a splitter gives (train indices, valid indices); {name} gave {short(halves)}")
+        train, valid = ([int(i) for i in half] for half in halves)
         both = set(train) & set(valid)
         if both:
             raise ValueError(
-                f"the splitter puts {len(both)} items into both halves, the first: {short(items[min(both)])}"
+                f"the splitter {name} puts {len(both)} items into both halves, the first: {short(items[min(both)])}"
             )
         outside = [i for i in train + valid if not 0 <= i < len(items)]
         if outside:
-            raise ValueError(f"the splitter gave index {outside[0]}, but there are {len(items)} items")
+            raise ValueError(f"the splitter {name} gave index {outside[0]}, but there are {len(items)} items")
         if not train:
-            raise ValueError(f"the splitter left none of the {len(items)} items to train on")
+            raise ValueError(f"the splitter {name} left none of the {len(items)} items to train on")
         return train, valid
 
     @spelled
@@ -133,8 +149,10 @@ class DataBlock:
             raise ValueError(f'on_unreadable is "raise" or "skip", got {on_unreadable!r}')
         items = self.items(source)
         getters = self.getters(items)
-        items, digests, unreadable = self.examine(items, getters, on_unreadable == "skip") if check else (items, [], ())
-        raw = [read_labels(getter, items) for getter in getters[self.n_inp :]]
+        raw = [read_labels(getter, items, getters[0]) for getter in getters[self.n_inp :]]
+        digests, unreadable = self.examine(items, getters[0], on_unreadable == "skip") if check else ([], {})
+        items = [item for i, item in enumerate(items) if i not in unreadable]
+        raw = [[label for i, label in enumerate(labels) if i not in unreadable] for labels in raw]
         train, valid = self.split(items, raw[0] if raw else None)
         inputs, targets = self.blocks[: self.n_inp], self.blocks[self.n_inp :]
         blocks = tuple(b.setup(()) for b in inputs) + tuple(b.setup(v) for b, v in zip(targets, raw, strict=True))
@@ -142,8 +160,9 @@ class DataBlock:
         found = []
         for block, labels in zip(blocks[self.n_inp :], raw, strict=True):
             if isinstance(block, CategoryBlock):
-                found += label_warnings([plain(v) for v in labels], block.vocab, train, valid)
-        twins = find_twins(items, digests, train, valid) if digests else []
+                found += label_warnings([as_python(v) for v in labels], block.vocab, train, valid)
+        names = [item_name(item, getters[0]) for item in items] if digests else []
+        twins = find_twins(names, digests, train, valid) if digests else []
         found += [twin_warning(twins)] if twins else []
 
         item_steps = make_steps(self.item_tfms)
@@ -161,7 +180,7 @@ class DataBlock:
             seed=seed,
             batch_steps=steps,
             device=device,
-            n_inp=int(self.n_inp or 1),
+            n_inp=self.n_inp,
         )
         loaders = [loader]
         if valid:
@@ -170,24 +189,22 @@ class DataBlock:
             *loaders,
             block=replace(self, blocks=blocks, batch_tfms=fitted),
             source=source,
-            report=DataReport(tuple(unreadable), tuple(twins), tuple(found)),
+            report=DataReport(tuple(unreadable.values()), tuple(twins), tuple(found)),
         )
 
     def examine(
-        self, items: list[Any], getters: tuple[Callable[[Any], Any], ...], skip: bool
-    ) -> tuple[list[Any], list[bytes], list[tuple[str, str]]]:
-        """Look at the files of the first input: the items that can be read, their digests, and those that cannot."""
+        self, items: list[Any], get_x: Callable[[Any], Any], skip: bool
+    ) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
+        """Read the files of the first input: digests of those that are good; place → (name, reason) of the others."""
         look = getattr(self.blocks[0], "examine", None)
         if look is None:
-            return items, [], []
-        facts = examine_all([get_value(getters[0], item) for item in items], look)
-        unreadable = [
-            (str(get_value(getters[0], i)), f.problem) for i, f in zip(items, facts, strict=True) if f.problem
-        ]
-        refuse_unreadable(unreadable, len(items), skip=skip)
-        kept = [(item, f.digest) for item, f in zip(items, facts, strict=True) if not f.problem]
-        return [item for item, _ in kept], [digest for _, digest in kept], unreadable
+            return [], {}
+        facts = examine_all([get_value(get_x, item) for item in items], look)
+        unreadable = {i: (item_name(items[i], get_x), f.problem) for i, f in enumerate(facts) if f.problem}
+        refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
+        return [f.digest for f in facts if not f.problem], unreadable
 
+    @spelled
     def summary(self, source: Any, *, bs: int = 4) -> str:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
         from satsuma.data.summary import walk
@@ -198,19 +215,19 @@ class DataBlock:
 
 
 def many(getter: Any, n: int, name: str, what: str) -> tuple[Callable[[Any], Any], ...]:
+    if n == 0 and getter is not None:
+        raise ValueError(f"DataBlock: {name} is given, but there are no {what}; add a block, or lower n_inp")
     if n == 0:
         return ()
-    getters = tuple(getter) if isinstance(getter, list | tuple) else (identity if getter is None else getter,) * n
+    getters = tuple(getter) if isinstance(getter, list | tuple) else (identity if getter is None else getter,)
     if len(getters) != n:
-        raise ValueError(f"DataBlock: {name} has {len(getters)} functions for {n} {what}")
+        raise ValueError(f"DataBlock: {n} {what} need {name} to be a list of {n} functions, got {len(getters)}")
     return getters
 
 
-def takes(func: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(func).parameters)
-
-
-def read_labels(getter: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+def read_labels(
+    getter: Callable[[Any], Any], items: Sequence[Any], get_x: Callable[[Any], Any] = identity
+) -> list[Any]:
     """The targets of all items; `ValueError` that counts and names those for which there is none."""
     labels, failures = [], []
     for item in items:
@@ -219,8 +236,8 @@ def read_labels(getter: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]
         except ValueError as error:
             failures.append(str(error))
             continue
-        if label is None or (isinstance(label, float) and label != label):
-            failures.append(f"no label for {short(item)}")
+        if is_missing(label):
+            failures.append(f"{part_label(getter)} gives no label for {item_name(item, get_x)}")
         labels.append(label)
     if failures:
         shown = "\n".join(f"  {f}" for f in failures[:5])
@@ -239,11 +256,11 @@ def batch_steps(blocks: Sequence[Block], batch_tfms: Sequence[Callable[..., Any]
 
 
 def fit_batch_tfms(samples: Samples, batch_tfms: Sequence[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-    """The batch transforms, those with a method `fit` fitted to an even choice of the training samples' first part."""
+    """The batch transforms, those with a method `fit` fitted to the first input of evenly chosen samples."""
     if not any(hasattr(t, "fit") for t in batch_tfms):
         return tuple(batch_tfms)
-    stride = max(1, len(samples) // FIT_SAMPLES)
-    batch = collate([samples[i][0] for i in range(0, len(samples), stride)][:FIT_SAMPLES])
+    n = min(len(samples), FIT_SAMPLES)
+    batch = collate([samples[i * len(samples) // n][0] for i in range(n)])
     batch = samples.blocks[0].batch_steps()(batch, None)
     fitted = []
     for transform in batch_tfms:

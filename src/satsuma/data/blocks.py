@@ -4,7 +4,7 @@ A block takes what a getter gives to a tensor, and back to what a person reads. 
 the block that has learnt its vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from satsuma.data.arrays import to_tensor
+from satsuma.data.getters import as_python
 from satsuma.data.transforms import Steps, make_steps
 from satsuma.errors import nearest, spelled_class
 
@@ -57,20 +58,27 @@ class CategoryBlock:
     takes_tfms = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "vocab", tuple(self.vocab))
+        given: Any = self.vocab
+        if isinstance(given, str):
+            raise TypeError(f"CategoryBlock: vocab is the classes in their order, got one text: {given!r}")
+        object.__setattr__(self, "vocab", tuple(given))
         if len(set(self.vocab)) != len(self.vocab):
             raise ValueError(f"CategoryBlock: vocab names a class twice: {self.vocab}")
 
     def setup(self, values: Sequence[Any]) -> "CategoryBlock":
+        try:
+            found = {as_python(v) for v in values}
+        except TypeError:
+            strange = [v for v in values if not isinstance(v, Hashable)][:1]
+            raise ValueError(f"CategoryBlock: an item has one label, text or a number, got {strange}") from None
         if self.vocab:
-            unknown = sorted({str(v) for v in values if v not in set(self.vocab)})
+            unknown = sorted(str(v) for v in found.difference(self.vocab))
             if unknown:
                 raise ValueError(
                     f"CategoryBlock: {len(unknown)} labels are not in the vocab: {', '.join(unknown[:5])}. "
                     f"The first: {nearest(unknown[0], [str(v) for v in self.vocab])}"
                 )
             return self
-        found = {plain(v) for v in values}
         try:
             vocab = sorted(found)
         except TypeError:  # numbers and text together
@@ -78,13 +86,13 @@ class CategoryBlock:
         if len(vocab) < 2:
             only = f"the only label is {vocab[0]!r}" if vocab else "there are no labels"
             raise ValueError(
-                f"CategoryBlock: at least two classes are needed, and {only}. Check get_y and the folders."
+                f"CategoryBlock: at least two classes are needed, and {only}. Check where the labels are read from."
             )
         return replace(self, vocab=tuple(vocab))
 
     def load(self, value: Any) -> int:
         try:
-            return self.vocab.index(plain(value))
+            return self.vocab.index(as_python(value))
         except ValueError:
             known = [str(v) for v in self.vocab]
             raise ValueError(f"label {value!r} is not in the vocab: {nearest(str(value), known)}") from None
@@ -108,11 +116,13 @@ class RegressionBlock:
 
     takes_tfms = False
 
+    def __post_init__(self) -> None:
+        if self.n_out < 1:
+            raise ValueError(f"RegressionBlock: n_out must be 1 or more, got {self.n_out}")
+
     def setup(self, values: Sequence[Any]) -> "RegressionBlock":
-        for i, value in enumerate(values):
-            part = self.load(value)
-            if not bool(torch.isfinite(part).all()):
-                raise ValueError(f"RegressionBlock: item {i} has the target {value!r}; every target must be a number")
+        for value in values:
+            self.load(value)
         return self
 
     def load(self, value: Any) -> Tensor:
@@ -122,6 +132,8 @@ class RegressionBlock:
             raise ValueError(f"RegressionBlock: {value!r} is no number") from None
         if len(part) != self.n_out:
             raise ValueError(f"RegressionBlock(n_out={self.n_out}): got {len(part)} numbers: {value!r}")
+        if not bool(torch.isfinite(part).all()):
+            raise ValueError(f"RegressionBlock: the target {value!r} is NaN or infinite as float32")
         return part
 
     def to_tensor(self, part: Tensor) -> Tensor:
@@ -131,7 +143,7 @@ class RegressionBlock:
         return NO_STEPS
 
     def decode(self, tensor: Tensor) -> Any:
-        values = [round(v, 4) for v in tensor.flatten().tolist()]
+        values = [float(f"{v:.6g}") for v in tensor.flatten().tolist()]  # as many digits as float32 holds
         return values[0] if len(values) == 1 else values
 
 
@@ -166,8 +178,3 @@ class TransformBlock:
 
     def decode(self, tensor: Tensor) -> Any:
         return tensor
-
-
-def plain(value: Any) -> Any:
-    """NumPy's scalars as Python's own, so that a vocabulary compares and saves."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value

@@ -1,8 +1,8 @@
 """What is looked at when loaders are built: files that cannot be read, twins across the split, classes left out."""
 
 import os
+import sys
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def refuse_unreadable(unreadable: Sequence[tuple[str, str]], n_items: int, *, sk
     listed = "\n".join(f"  {item}: {reason}" for item, reason in unreadable)
     head = f"{len(unreadable)} of {n_items} files cannot be read"
     if skip and len(unreadable) < n_items:
-        warnings.warn(f"{head}; going on without them:\n{listed}", UserWarning, stacklevel=3)
+        warn_user(f"{head}; going on without them:\n{listed}")
     elif skip:
         raise ValueError(f"{head}; there is nothing left to train on:\n{listed}")
     else:
@@ -49,23 +49,20 @@ def refuse_unreadable(unreadable: Sequence[tuple[str, str]], n_items: int, *, sk
 
 
 def find_twins(
-    items: Sequence[Any], digests: Sequence[bytes], train: Sequence[int], valid: Sequence[int]
+    names: Sequence[str], digests: Sequence[bytes], train: Sequence[int], valid: Sequence[int]
 ) -> list[tuple[str, str]]:
-    """Pairs (training item, validation item) whose files are equal byte for byte."""
-    in_train: dict[bytes, int] = {digests[i]: i for i in reversed(train)}
-    return [(str(items[in_train[digests[i]]]), str(items[i])) for i in valid if digests[i] in in_train]
+    """Pairs (training item, validation item) whose files are equal byte for byte; an empty digest equals none."""
+    in_train = {digests[i]: i for i in reversed(train) if digests[i]}
+    return [(names[in_train[digests[i]]], names[i]) for i in valid if digests[i] in in_train]
 
 
 def label_warnings(
     labels: Sequence[Hashable], vocab: Sequence[Any], train: Sequence[int], valid: Sequence[int]
 ) -> list[str]:
     """Classes without a training sample, among them those that validation has."""
-    counts: dict[Hashable, int] = defaultdict(int)
-    for i in train:
-        counts[labels[i]] += 1
-    in_valid = {labels[i] for i in valid}
-    unseen = [str(v) for v in vocab if not counts[v] and v in in_valid]
-    absent = [str(v) for v in vocab if not counts[v] and v not in in_valid]
+    in_train, in_valid = {labels[i] for i in train}, {labels[i] for i in valid}
+    unseen = [str(v) for v in vocab if v not in in_train and v in in_valid]
+    absent = [str(v) for v in vocab if v not in in_train and v not in in_valid]
     found = []
     if unseen:
         found.append(
@@ -88,3 +85,12 @@ def twin_warning(twins: Sequence[tuple[str, str]]) -> str:
 def listing(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def warn_user(text: str) -> None:
+    """Warn at the line that called into this package, wherever in it the trouble was found."""
+    depth, frame = 1, sys._getframe()
+    here = __name__.partition(".")[0]
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == here:
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=depth)

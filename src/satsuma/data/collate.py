@@ -7,36 +7,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satsuma.data.arrays import from_numpy
 from satsuma.functional.losses import shape_text
 
 
 def collate(samples: Sequence[Any]) -> Any:
     """Stack samples into a batch: tuples position by position, tensors and arrays `[*dims]` into `[B *dims]`.
 
-    Numbers become one tensor (int64 or float32); anything else (text, None, objects) stays a tuple.
-    Raises `ValueError` with the differing shapes when tensors cannot be stacked.
+    Numbers become one tensor (int64, float32 or bool); anything else (text, None, objects) stays a tuple.
+    Raises `ValueError` with the differing shapes when tensors cannot be stacked, or tuples differ in length.
 
     >>> collate([(0, "a"), (1, "b")])
     (tensor([0, 1]), ('a', 'b'))
     """
     first = samples[0]
-    if isinstance(first, tuple):
-        return tuple(collate_values(values) for values in zip(*samples, strict=True))
-    return collate_values(samples)
+    if not isinstance(first, tuple):
+        return collate_values(samples)
+    for i, sample in enumerate(samples):
+        if not isinstance(sample, tuple) or len(sample) != len(first):
+            given = f"has {len(sample)} parts" if isinstance(sample, tuple) else f"is a {type(sample).__name__}"
+            raise ValueError(f"sample 0 has {len(first)} parts, sample {i} {given}: they cannot be one batch")
+    return tuple(collate_values(values) for values in zip(*samples, strict=True))
 
 
 def collate_values(values: Sequence[Any]) -> Any:
     first = values[0]
     if isinstance(first, np.ndarray):
-        values = [torch.from_numpy(v.astype(np.float32) if v.dtype == np.float64 else v) for v in values]
+        values = [from_numpy(v, name="a sample") for v in values]
         first = values[0]
     if isinstance(first, Tensor):
         refuse_mixed_shapes(values)
         return torch.stack(list(values))
-    if isinstance(first, bool | int | np.integer):
-        return torch.tensor(values)
     if isinstance(first, float | np.floating):
         return torch.tensor(values, dtype=torch.float32)
+    if isinstance(first, bool | int | np.integer | np.bool_):
+        return torch.tensor(values)
     return tuple(values)
 
 

@@ -1,7 +1,7 @@
 """`DataLoaders`: the training and validation loaders of one data set, with what their blocks know."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +9,14 @@ import torch
 
 from satsuma.data.arrays import ArrayDataset, pixels_to_float, to_tensor
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, TransformBlock
-from satsuma.data.checks import DataReport
-from satsuma.data.loader import DataLoader
-from satsuma.data.samples import Samples
+from satsuma.data.checks import DataReport, label_warnings, warn_user
+from satsuma.data.getters import ItemGetter, is_missing
+from satsuma.data.loader import DataLoader, InMemory
+from satsuma.data.samples import Samples, identity, listed
 from satsuma.data.splitters import RandomSplitter
-from satsuma.data.transforms import BatchSteps, Steps, make_steps
-from satsuma.errors import spelled
+from satsuma.data.transforms import BatchSteps
+from satsuma.errors import nearest, spelled, spelled_class
+from satsuma.functional.losses import shape_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 BIG_BATCH = 2**20  # numbers in one validation batch of in-memory data: large batches are faster and equally exact
 
 
+@spelled_class
 class DataLoaders:
     """`train`, `valid` (None if nothing is held out) and any more loaders.
 
@@ -50,7 +53,7 @@ class DataLoaders:
         self.source = source
         self.report = report or DataReport()
         for text in self.report.warnings:
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warn_user(text)
 
     @property
     def train(self) -> DataLoader:
@@ -100,16 +103,28 @@ class DataLoaders:
         there.source, there.report = self.source, self.report
         return there
 
+    @spelled
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> DataLoader:
-        """A loader of new items in their order, through the validation transforms; without labels unless asked."""
+        """A loader of new items in their order, through the validation transforms.
+
+        `items`: a list, also of a single one; each is what the input block reads (a path, an array; a tuple of them
+        for several inputs). With `with_labels=True` it is what `get_items` lists, from which `get_x` and `get_y` read.
+        Where the training data is arrays, `items` is `x` [N *dims], or `(x, y)` with labels.
+        """
+        if isinstance(items, str | Path):
+            raise TypeError(f"test_dl takes a list of items, got one text: use [{str(items)!r}]")
         dataset = self.train.dataset
         n = len(self.blocks) if with_labels else self.n_inp
         steps = self.train.batch_steps and BatchSteps(self.train.batch_steps.steps[:n])
         if isinstance(dataset, Samples):
-            getters = dataset.getters[:n]
-            samples: Any = Samples(list(items), getters, dataset.blocks[:n], dataset.item_steps)
+            getters = dataset.getters[:n] if with_labels else input_getters(n)
+            samples: Any = Samples(listed(items), getters, dataset.blocks[:n], dataset.item_steps)
+        elif isinstance(self.train.batches, InMemory):
+            x, y = items if with_labels else (items, None)
+            new = new_rows(x, self.train.batches.tensors[0])
+            samples = ArrayDataset((new,) if y is None else (new, encode_with(self.targets[0], y)))
         else:
-            samples = ArrayDataset((to_tensor(np.asarray(items), name="items"),))
+            samples = items
         batch_size = (self.valid or self.train).batch_size
         return DataLoader(
             samples,
@@ -120,6 +135,7 @@ class DataLoaders:
             n_inp=min(n, self.n_inp),
         )
 
+    @spelled
     def show_batch(self, *, nrows: int = 3, ncols: int = 3, unique: bool = False, seed_epoch: int = 0) -> "Figure":
         """A picture of what training will see; `unique=True` shows one sample many ways."""
         from satsuma.data.show import show_batch
@@ -136,56 +152,104 @@ class DataLoaders:
         valid_pct: float = 0.2,
         bs: int = 64,
         seed: int = 0,
+        drop_last: bool = False,
         device: torch.device | str = "cpu",
     ) -> "DataLoaders":
         """Loaders of arrays or tensors in memory: `x` [N *dims], `y` [N] or [N n].
 
         `valid`: the arrays (x, y) to validate on; otherwise a random share `valid_pct` of the rows is held out.
         Labels that are integers or text become categories; floating-point targets are regressed, [N] as [N 1].
-        uint8 `x` is taken as pixels: batches are float32 in 0..1.
+        uint8 `x` is taken as pixels: batches are float32 in 0..1. `drop_last` leaves out training's last, shorter batch.
         Raises `ValueError` naming the rows of NaN, a length that differs, or a dtype that holds no numbers.
         """
-        x_all = to_tensor(x, name="x")
-        block, y_all = encode_targets(y, () if valid is None else np.asarray(valid[1]))
-        if len(x_all) != len(y_all):
-            raise ValueError(
-                f"from_arrays: x has {len(x_all)} rows and y has {len(y_all)}; row i of each is one sample"
-            )
+        x_train, labels = to_tensor(x, name="x"), target_values(y, "y")
+        refuse_lengths(x_train, labels, "x", "y")
         if valid is None:
-            held = RandomSplitter(valid_pct, seed)(range(len(x_all)))
-            (x_train, y_train), (x_valid, y_valid) = ((x_all[idx], y_all[idx]) for idx in held)
+            held = RandomSplitter(valid_pct, seed)(range(len(labels)))
+            x_train, x_valid = (x_train[torch.tensor(half, dtype=torch.int64)] for half in held)
+            labels, valid_labels = (labels[np.array(half, dtype=np.int64)] for half in held)
         else:
-            x_train, y_train = x_all, y_all
-            x_valid = to_tensor(valid[0], name="valid x")
-            y_valid = y_all.new_tensor([]) if len(valid[1]) == 0 else encode_with(block, valid[1])
-        pixels = x_all.dtype == torch.uint8
-        first = TransformBlock(batch_tfms=pixels_to_float) if pixels else TransformBlock()  # type: ignore[arg-type]
-        steps = BatchSteps((make_steps(pixels_to_float), Steps((), ()))) if pixels else None
-        train = DataLoader(ArrayDataset((x_train, y_train)), bs, True, seed=seed, batch_steps=steps, device="cpu")
-        loaders = [train]
+            x_valid, valid_labels = new_rows(valid[0], x_train), target_values(valid[1], "valid y")
+            refuse_lengths(x_valid, valid_labels, "valid x", "valid y")
+        block = fit_target_block(labels, valid_labels)
+        pixels = x_train.dtype == torch.uint8
+        first = TransformBlock(batch_tfms=(pixels_to_float,) if pixels else ())
+        train = DataLoader(
+            ArrayDataset((x_train, encode_with(block, labels))),
+            bs,
+            True,
+            drop_last=drop_last and len(x_train) > bs,
+            seed=seed,
+            batch_steps=BatchSteps((first.batch_steps(), block.batch_steps())) if pixels else None,
+        )
+        loaders, found = [train], []
         if len(x_valid):
             large = max(2 * bs, min(len(x_valid), BIG_BATCH // max(1, x_valid[0].numel())))
-            loaders.append(train.new(ArrayDataset((x_valid, y_valid)), batch_size=large, shuffle=False, augment=False))
-        made = DataLoaders(*loaders, blocks=(first, block))
+            held_out = ArrayDataset((x_valid, encode_with(block, valid_labels)))
+            loaders.append(train.new(held_out, batch_size=large, shuffle=False, drop_last=False, augment=False))
+        if isinstance(block, CategoryBlock):
+            n = len(labels)
+            both = labels.tolist() + valid_labels.tolist()
+            found = label_warnings(both, block.vocab, range(n), range(n, len(both)))
+        made = DataLoaders(*loaders, blocks=(first, block), report=DataReport(warnings=tuple(found)))
         return made if torch.device(device).type == "cpu" else made.to(device)
 
 
-def encode_targets(y: Any, valid_y: Any) -> tuple[Block, torch.Tensor]:
-    """The block that fits targets `y`, and `y` encoded by it."""
+def input_getters(n: int) -> tuple[Callable[[Any], Any], ...]:
+    """How to take `n` inputs from an item: the item itself, or its positions."""
+    return (identity,) if n == 1 else tuple(ItemGetter(i) for i in range(n))
+
+
+def target_values(y: Any, name: str) -> np.ndarray:
+    """Targets as an array: labels [N] of integers, truth values or text, or floats [N] or [N n]."""
     values = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     if values.dtype.kind == "f":
-        refused = to_tensor(values, name="y")
-        block = RegressionBlock(n_out=1 if refused.ndim == 1 else int(refused.shape[1]))
-        return block, refused.float().reshape(len(refused), -1)
+        if values.ndim not in (1, 2):
+            raise ValueError(f"from_arrays: {name} to regress is [N] or [N n], got {list(values.shape)}")
+        return values
+    if values.dtype.kind == "c":
+        raise ValueError(f"from_arrays: {name} has dtype {values.dtype}: give its parts, y.real and y.imag, as [N 2]")
     if values.ndim != 1:
-        raise ValueError(f"from_arrays: labels must be [N], got {list(values.shape)} of {values.dtype}")
-    category = CategoryBlock().setup(list(values) + list(np.asarray(valid_y)))
-    return category, encode_with(category, values)
+        raise ValueError(
+            f"from_arrays: labels are [N], {name} is {list(values.shape)} of {values.dtype}. "
+            f"Use {name}.reshape(-1) for [N 1], .argmax(1) for one-hot rows, .float() to regress."
+        )
+    missing = [i for i, value in enumerate(values) if is_missing(value)] if values.dtype.kind == "O" else []
+    if missing:
+        raise ValueError(f"from_arrays: {name} has no label in {len(missing)} of {len(values)} rows: {missing[:5]}")
+    return values
+
+
+def fit_target_block(labels: np.ndarray, valid_labels: np.ndarray) -> CategoryBlock | RegressionBlock:
+    """Categories for integers and text (of both halves), a regression for floats."""
+    if labels.dtype.kind == "f":
+        return RegressionBlock(n_out=1 if labels.ndim == 1 else int(labels.shape[1]))
+    return CategoryBlock().setup(labels.tolist() + valid_labels.tolist())
 
 
 def encode_with(block: Block, y: Any) -> torch.Tensor:
-    values = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    """Targets as the numbers of `block`: int64 [N] places in its vocab, or float32 [N n]."""
+    values = target_values(y, "y")
     if isinstance(block, CategoryBlock):
         place = {label: i for i, label in enumerate(block.vocab)}
-        return torch.tensor([place[v] for v in values.tolist()])
+        unknown = [v for v in values.tolist() if v not in place]
+        if unknown:
+            raise ValueError(f"y has the label {unknown[0]!r}: {nearest(str(unknown[0]), map(str, block.vocab))}")
+        return torch.tensor([place[v] for v in values.tolist()], dtype=torch.int64)
     return to_tensor(values, name="y").float().reshape(len(values), -1)
+
+
+def new_rows(x: Any, known: torch.Tensor) -> torch.Tensor:
+    """`x` [N *dims] as a tensor whose samples have the shape, and if floating the dtype, of the `known` ones."""
+    rows = to_tensor(x, name="x")
+    if rows.shape[1:] != known.shape[1:]:
+        one = " It is one sample: use x[None]." if rows.shape == known.shape[1:] else ""
+        raise ValueError(f"x is {shape_text(rows)}, but the training samples are {shape_text(known[0])} each.{one}")
+    return rows.to(known.dtype) if known.is_floating_point() else rows
+
+
+def refuse_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
+    if len(x) != len(y):
+        raise ValueError(
+            f"from_arrays: {x_name} has {len(x)} rows and {y_name} has {len(y)}; row i of each is one sample"
+        )

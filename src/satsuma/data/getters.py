@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from satsuma.errors import nearest, spelled_class
+from satsuma.errors import nearest, spelled, spelled_class
 
 
+@spelled
 def get_files(
     path: str | Path, *, extensions: Iterable[str] | None = None, recurse: bool = True, folders: Iterable[str] = ()
 ) -> list[Path]:
     """Files below `path`, sorted; hidden files and folders are left out.
 
-    `extensions`: lower-case endings with their dot; None for all. `folders`: only these folders directly below.
-    Raises `FileNotFoundError` if `path` is no folder.
+    `extensions`: endings with their dot, in any case; None for all. `folders`: only these folders directly below.
+    Raises `FileNotFoundError` if `path` or one of `folders` is no folder.
     """
     root = Path(path)
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise FileNotFoundError(f"{root}: {what}")
-    wanted = None if extensions is None else frozenset(extensions)
-    only = frozenset(folders)
+    wanted = None if extensions is None else frozenset(e.lower() for e in as_names(extensions))
+    only = as_names(folders)
+    for name in only:
+        if not (root / name).is_dir():
+            raise FileNotFoundError(f"{root}: has no folder {name!r}; {seen_folders(root)}")
     found = []
     for file in root.rglob("*") if recurse else root.glob("*"):
         parts = file.relative_to(root).parts
@@ -31,6 +35,17 @@ def get_files(
         if (wanted is None or file.suffix.lower() in wanted) and file.is_file():
             found.append(file)
     return sorted(found)
+
+
+def as_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Several names as a tuple; a lone one too, which as text would fall apart into its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def seen_folders(root: Path) -> str:
+    """The folders directly below `root`, for messages."""
+    found = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return "folders there: " + (", ".join(found[:8]) + (", ..." if len(found) > 8 else "") if found else "none")
 
 
 def parent_label(path: str | Path) -> str:
@@ -96,12 +111,15 @@ class ColReader:
     def __call__(self, row: Any) -> Any:
         value = column_value(row, self.col)
         if self.label_delim:
-            return [] if value != value else str(value).split(self.label_delim)
+            return [] if is_missing(value) else str(value).split(self.label_delim)
+        if is_missing(value):
+            return None
         if isinstance(self.pref, Path):
             return self.pref / f"{value}{self.suff}"
         return f"{self.pref}{value}{self.suff}" if self.pref or self.suff else value
 
 
+@spelled_class
 @dataclass(frozen=True, slots=True)
 class ItemGetter:
     """Position `index` of an item that is a tuple."""
@@ -114,12 +132,28 @@ class ItemGetter:
 
 def column_value(row: Any, col: str | int) -> Any:
     """One value of a row: a pandas Series, a dict, or an object with attributes; `col` by name or position."""
-    if isinstance(col, int) and not isinstance(row, dict):
-        return row.iloc[col] if hasattr(row, "iloc") else row[col]
+    if isinstance(col, str) and not hasattr(row, "keys") and hasattr(row, col):
+        return getattr(row, col)
     try:
-        return row[col]
+        return row.iloc[col] if isinstance(col, int) and hasattr(row, "iloc") else row[col]
     except (KeyError, TypeError, IndexError):
-        known = list(row.keys()) if hasattr(row, "keys") else [n for n in dir(row) if not n.startswith("_")]
-        if isinstance(col, str) and not hasattr(row, "keys") and hasattr(row, col):
-            return getattr(row, col)
+        if isinstance(col, int) and hasattr(row, "__len__"):
+            raise ValueError(f"no column number {col}: there are {len(row)}, counted from 0") from None
+        known = row.keys() if hasattr(row, "keys") else [n for n in dir(row) if not n.startswith("_")]
         raise ValueError(f"no column {col!r}: {nearest(str(col), [str(k) for k in known])}") from None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for "nothing here": None, NaN, NaT or pandas' NA.
+
+    >>> [is_missing(v) for v in (None, float("nan"), 0, "")]
+    [True, True, False, False]
+    """
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return getattr(value, "ndim", 0) == 0 and bool(value != value)
+
+
+def as_python(value: Any) -> Any:
+    """NumPy's scalars as Python's own, so that a vocabulary compares and saves."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value

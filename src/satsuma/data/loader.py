@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satsuma.data.arrays import ArrayDataset, stack_pairs, to_tensor
+from satsuma.data.arrays import ArrayDataset, to_tensor
 from satsuma.data.collate import collate
 from satsuma.data.seeds import BATCH, SAMPLE, epoch_order, numpy_generator, torch_generator
 from satsuma.data.transforms import BatchSteps
-from satsuma.errors import spelled_class
+from satsuma.errors import spelled, spelled_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +60,12 @@ class Streamed:
     def __len__(self) -> int:
         return count_batches(len(self.dataset), self.batch_size, self.drop_last)
 
-    def order(self, epoch: int) -> list[int]:
-        n = len(self.dataset)
-        return epoch_order(n, self.seed, epoch).tolist() if self.shuffle else list(range(n))
-
     def load(self, indices: Sequence[int], epoch: int) -> Any:
         return collate([load_sample(self.dataset, i, self.seed, epoch, self.augment) for i in indices])
 
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on."""
-        order = self.order(epoch)
+        order = sample_order(len(self.dataset), self.shuffle, self.seed, epoch)
         takes = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(start, len(self))]
         if self.workers == 0:
             for take in takes:
@@ -88,27 +84,38 @@ class Streamed:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def sample_order(n: int, shuffle: bool, seed: int, epoch: int) -> list[int]:
+    """The order in which one epoch goes through `n` samples."""
+    return epoch_order(n, seed, epoch).tolist() if shuffle else list(range(n))
+
+
 def count_batches(n: int, batch_size: int, drop_last: bool) -> int:
     return n // batch_size if drop_last else math.ceil(n / batch_size)
 
 
 def load_sample(dataset: Any, index: int, seed: int, epoch: int, augment: bool) -> Any:
-    """One sample; a data set with a method `sample(index, rng)` is given a generator of its own while training."""
-    if not hasattr(dataset, "sample"):
-        return dataset[index]
-    rng = numpy_generator(seed, SAMPLE, epoch, index) if augment and dataset.random else None
-    return dataset.sample(index, rng)
+    """One sample. A data set with `random` (bool) and `sample(index, rng)` is given a generator while training."""
+    try:
+        if not (hasattr(dataset, "sample") and hasattr(dataset, "random")):
+            return dataset[index]
+        rng = numpy_generator(seed, SAMPLE, epoch, index) if augment and dataset.random else None
+        return dataset.sample(index, rng)
+    except Exception as error:
+        error.add_note(f"while loading sample {index} of epoch {epoch}")
+        raise
 
 
 @spelled_class
 class DataLoader:
-    """Batches of a data set: anything with `__len__` and `__getitem__`, a list of pairs, arrays or tensors.
+    """Batches of a data set: anything with `__len__` and `__getitem__`, a list of pairs, an array, or a tuple of them.
 
     `epoch(n)` gives the batches of epoch n, the same whenever it is asked for; plain iteration goes through epochs
     0, 1, 2, ... (`passes` counts them), so that each `for` loop sees a new order. Data that lies in memory as equal
     tensors is batched by indexing. `workers` threads load other data sets ahead of time.
 
-    Raises `ValueError` for an empty data set, a batch size below 1, or when `drop_last` leaves no batch.
+    `drop_last` leaves out a last, shorter batch. `augment`: whether random transforms draw (as `shuffle` unless given).
+
+    Raises `ValueError` for an empty data set, NaN in arrays, a batch size below 1, or when `drop_last` leaves no batch.
 
     >>> list(DataLoader(range(5), batch_size=2))
     [tensor([0, 1]), tensor([2, 3]), tensor([4])]
@@ -128,6 +135,8 @@ class DataLoader:
         device: torch.device | str = "cpu",
         n_inp: int = 1,
     ) -> None:
+        if isinstance(dataset, tuple) and dataset and all(isinstance(a, Tensor | np.ndarray) for a in dataset):
+            dataset = ArrayDataset(tuple(to_tensor(a, name=f"array {i}") for i, a in enumerate(dataset)))
         self.dataset = dataset
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.workers, self.seed = workers, seed
@@ -136,7 +145,7 @@ class DataLoader:
         self.device = torch.device(device)
         self.n_inp = n_inp
         self.passes = 0
-        refuse_impossible(len(dataset), batch_size, drop_last, workers)
+        refuse_impossible(dataset, batch_size, drop_last, workers)
         arrays = in_memory_tensors(dataset)
         self.bare = isinstance(arrays, Tensor)  # a data set of values, not of pairs: batches are no tuples
         self.batches: InMemory | Streamed
@@ -170,6 +179,7 @@ class DataLoader:
         self.passes += 1
         return self.epoch(self.passes - 1)
 
+    @spelled
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on, on the loader's device, batch transforms applied."""
         batches = self.batches.epoch(epoch, start=start)
@@ -179,11 +189,16 @@ class DataLoader:
 
     def finished(self, batches: Iterator[Any], epoch: int, start: int) -> Iterator[Any]:
         for i, batch in enumerate(batches, start):
+            single = self.bare or not isinstance(batch, tuple)
             moved = to_device(batch, self.device)
             if self.batch_steps is not None:
-                random = self.augment and self.batch_steps.random
-                moved = self.batch_steps(moved, torch_generator(self.seed, BATCH, epoch, i) if random else None)
-            yield moved[0] if self.bare else moved
+                moved = self.batch_steps(moved, self.batch_rng(epoch, i))
+            yield moved[0] if single else moved
+
+    def batch_rng(self, epoch: int, batch: int) -> torch.Generator | None:
+        """What the batch transforms of batch number `batch` draw from; None if nothing is random."""
+        random = self.augment and self.batch_steps is not None and self.batch_steps.random
+        return torch_generator(self.seed, BATCH, epoch, batch) if random else None
 
     def one_batch(self) -> Any:
         """The first batch of epoch 0; it does not count as a pass."""
@@ -191,14 +206,13 @@ class DataLoader:
 
     def indices(self, epoch: int, batch: int) -> list[int]:
         """Which samples batch number `batch` of `epoch` holds."""
-        n = len(self.dataset)
-        order = epoch_order(n, self.seed, epoch).tolist() if self.shuffle else list(range(n))
+        order = sample_order(len(self.dataset), self.shuffle, self.seed, epoch)
         return order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def names(self, indices: Sequence[int]) -> list[str]:
-        """What to call samples in messages: their item (a file's path, say) where there is one, else their number."""
-        items = getattr(self.dataset, "items", None)
-        return [f"sample {i}" if items is None else str(items[i]) for i in indices]
+        """What to call samples in messages: their file where there is one, else their number."""
+        name = getattr(self.dataset, "name", None)
+        return [name(i) if callable(name) else f"sample {i}" for i in indices]
 
     def to(self, device: torch.device | str) -> "DataLoader":
         """A loader of the same batches on `device`; data in memory moves there once and for all."""
@@ -208,6 +222,7 @@ class DataLoader:
             moved.batches = replace(self.batches, tensors=there)
         return moved
 
+    @spelled
     def new(
         self,
         dataset: Any = None,
@@ -236,25 +251,42 @@ class DataLoader:
 def in_memory_tensors(dataset: Any) -> tuple[Tensor, ...] | Tensor | None:
     """The tensors behind a data set that lies in memory, a single one for bare values; None for any other."""
     if isinstance(dataset, ArrayDataset | torch.utils.data.TensorDataset):
-        return tuple(dataset.tensors)
+        return tuple(to_tensor(t, name=f"array {i}") for i, t in enumerate(dataset.tensors))
     if isinstance(dataset, Tensor | np.ndarray):
         return to_tensor(dataset, name="the data set")
-    if isinstance(dataset, list | tuple):
-        stacked = stack_pairs(dataset)
-        return None if stacked is None else stacked.tensors
+    if isinstance(dataset, list | tuple) and all(isinstance(sample, tuple) for sample in dataset):
+        return stack_pairs(dataset)
     return None
+
+
+def stack_pairs(pairs: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...] | None:
+    """The columns [N *dims] of a list of tuples of equal-shaped arrays or numbers; None if they are something else."""
+    try:
+        columns = collate(pairs)
+    except ValueError:  # of different shapes: when they are batched, the error names the samples
+        return None
+    if not columns or not all(isinstance(c, Tensor) for c in columns):
+        return None
+    return tuple(to_tensor(c, name=f"position {i} of the pairs") for i, c in enumerate(columns))
 
 
 def to_device(batch: Any, device: torch.device) -> tuple[Any, ...]:
     parts = batch if isinstance(batch, tuple) else (batch,)
-    return tuple(p.to(device, non_blocking=True) if isinstance(p, Tensor) else p for p in parts)
+    asynchronous = device.type == "cuda"  # towards the CPU it would hand over numbers that have not arrived
+    return tuple(p.to(device, non_blocking=asynchronous) if isinstance(p, Tensor) else p for p in parts)
 
 
-def refuse_impossible(n: int, batch_size: int, drop_last: bool, workers: int) -> None:
+def refuse_impossible(dataset: Any, batch_size: int, drop_last: bool, workers: int) -> None:
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        kind = type(dataset).__name__
+        raise TypeError(
+            f"DataLoader: a data set has __len__ and __getitem__, got {kind}. Use list(...) of an iterator."
+        )
+    n = len(dataset)
     if n == 0:
         raise ValueError("DataLoader: the data set is empty (0 samples)")
-    if batch_size < 1:
-        raise ValueError(f"DataLoader: batch_size must be 1 or more, got {batch_size}")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"DataLoader: batch_size is a whole number, 1 or more, got {batch_size!r}")
     if workers < 0:
         raise ValueError(f"DataLoader: workers must be 0 or more, got {workers}")
     if drop_last and n < batch_size:

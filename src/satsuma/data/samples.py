@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from satsuma.data.blocks import Block
-from satsuma.data.transforms import Steps, part_label
+from satsuma.data.transforms import Steps, part_label, same_draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,40 @@ class Samples:
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return self.sample(index, None)
 
+    def name(self, index: int) -> str:
+        """What to call sample number `index` in messages."""
+        return item_name(self.items[index], self.getters[0])
+
     def sample(self, index: int, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
-        """Sample number `index`; random transforms draw from `rng`, or do their deterministic best without."""
+        """Sample number `index`; random transforms draw from `rng`, or do their deterministic best without.
+
+        Every position is given the same draws, so that an image and its mask are cropped together.
+        """
         parts = []
         for getter, block in zip(self.getters, self.blocks, strict=True):
-            part = block.load(get_value(getter, self.items[index]))
+            part = self.loaded(block, get_value(getter, self.items[index]), index)
             if block.takes_tfms:
-                part = self.transformed(part, index, rng)
+                part = self.transformed(part, index, same_draws(rng))
             parts.append(block.to_tensor(part))
         return tuple(parts)
 
-    def transformed(self, part: Any, index: int, rng: np.random.Generator | None) -> Any:
+    def loaded(self, block: Block, value: Any, index: int) -> Any:
         try:
-            return self.item_steps(part, rng)
+            return block.load(value)
         except Exception as error:
-            names = ", ".join(part_label(t) for t in self.item_steps.transforms)
-            raise ValueError(f"{self.items[index]}: an item transform failed ({names}): {error}") from error
+            if self.name(index) in str(error):
+                raise
+            raise ValueError(f"{self.name(index)}: {type(block).__name__} failed: {error}") from error
+
+    def transformed(self, part: Any, index: int, rng: np.random.Generator | None) -> Any:
+        for transform, random in zip(self.item_steps.transforms, self.item_steps.random, strict=True):
+            try:
+                part = transform(part, rng=rng) if random else transform(part)
+            except Exception as error:
+                raise ValueError(
+                    f"{self.name(index)}: the item transform {part_label(transform)} failed: {error}"
+                ) from error
+        return part
 
 
 def get_value(getter: Callable[[Any], Any], item: Any) -> Any:
@@ -54,6 +73,20 @@ def get_value(getter: Callable[[Any], Any], item: Any) -> Any:
         return getter(item)
     except Exception as error:
         raise ValueError(f"{part_label(getter)} failed for {short(item)}: {error}") from error
+
+
+def item_name(item: Any, get_x: Callable[[Any], Any]) -> str:
+    """What to call an item in messages: the path that `get_x` reads from it, else itself, on one line."""
+    try:
+        value = get_x(item)
+    except Exception:
+        value = item
+    return str(value) if isinstance(value, str | Path) else short(item)
+
+
+def listed(found: Any) -> list[Any]:
+    """Items as a list; a data frame's are its rows, whose values keep their types."""
+    return [row for _, row in found.astype(object).iterrows()] if hasattr(found, "iterrows") else list(found)
 
 
 def identity(value: Any) -> Any:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from satsuma.data.collate import collate
-from satsuma.data.loader import DataLoader, load_sample
-from satsuma.data.seeds import BATCH, torch_generator
+from satsuma.data.loader import DataLoader, load_sample, to_device
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +31,7 @@ def one_sample_many_ways(loader: DataLoader, n: int, epoch: int) -> Any:
     batch = collate([load_sample(loader.dataset, index, loader.seed, epoch + k, loader.augment) for k in range(n)])
     if loader.batch_steps is None:
         return batch
-    rng = torch_generator(loader.seed, BATCH, epoch, 0) if loader.augment and loader.batch_steps.random else None
-    return loader.batch_steps(batch, rng)
+    return loader.batch_steps(to_device(batch, loader.device), loader.batch_rng(epoch, 0))
 
 
 def undone(dls: "DataLoaders", x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from satsuma.data.getters import column_value
+from satsuma.data.getters import as_python, column_value, is_missing
 from satsuma.data.seeds import SPLIT, numpy_generator
 from satsuma.errors import spelled_class
 
@@ -24,33 +24,48 @@ class RandomSplitter:
     valid_pct: float = 0.2
     seed: int = 42
 
-    def __call__(self, items: Sequence[Any]) -> Split:
+    def __post_init__(self) -> None:
         refuse_share(self.valid_pct)
+
+    def __call__(self, items: Sequence[Any]) -> Split:
         order = numpy_generator(self.seed, SPLIT).permutation(len(items)).tolist()
-        n_valid = round(len(items) * self.valid_pct)
+        n_valid = min(round(len(items) * self.valid_pct), len(items) - 1)  # something must be left to train on
         return sorted(order[n_valid:]), sorted(order[:n_valid])
 
 
 @spelled_class
 @dataclass(frozen=True, slots=True)
 class StratifiedSplitter:
-    """A random share of each class is held out; a class with a single item stays in training."""
+    """A random share of each class is held out; a class with a single item stays in training.
+
+    Raises `ValueError` if no two items share a label (numbers to regress, say).
+    """
 
     valid_pct: float = 0.2
     seed: int = 42
 
-    def __call__(self, items: Sequence[Any], labels: Sequence[Hashable]) -> Split:
+    def __post_init__(self) -> None:
         refuse_share(self.valid_pct)
+
+    def __call__(self, items: Sequence[Any], labels: Sequence[Hashable]) -> Split:
         by_label: dict[Hashable, list[int]] = defaultdict(list)
         for i, label in enumerate(labels):
             by_label[label].append(i)
+        if len(by_label) == len(items) > 1 and self.valid_pct > 0:
+            raise ValueError(
+                f"StratifiedSplitter: each of the {len(items)} items has a label of its own, so no class can give "
+                f"one up. Use splitter=RandomSplitter()."
+            )
         train: list[int] = []
         valid: list[int] = []
         rng = numpy_generator(self.seed, SPLIT)
+        seen = 0
         for label in sorted(by_label, key=str):
             order = [by_label[label][i] for i in rng.permutation(len(by_label[label]))]
-            # rounding by a draw keeps the total share right when classes are small
-            n_valid = min(int(len(order) * self.valid_pct + rng.random()), len(order) - 1)
+            # rounding the running total, not each class, keeps the whole share right when classes are small
+            before, seen = seen, seen + len(order)
+            n_valid = int(seen * self.valid_pct + 0.5) - int(before * self.valid_pct + 0.5)
+            n_valid = min(n_valid, len(order) - 1)
             train += order[n_valid:]
             valid += order[:n_valid]
         return sorted(train), sorted(valid)
@@ -93,7 +108,7 @@ class IndexSplitter:
     def __call__(self, items: Sequence[Any]) -> Split:
         bad = [i for i in self.valid_idx if not 0 <= i < len(items)]
         if bad:
-            raise ValueError(f"IndexSplitter: index {bad[0]} is outside the {len(items)} items")
+            raise ValueError(f"IndexSplitter: index {bad[0]} is outside the {len(items)} items (0..{len(items) - 1})")
         held = set(self.valid_idx)
         return [i for i in range(len(items)) if i not in held], sorted(held)
 
@@ -101,14 +116,27 @@ class IndexSplitter:
 @spelled_class
 @dataclass(frozen=True, slots=True)
 class ColSplitter:
-    """By a column of true (held out) and false; `on` holds out the rows with that value instead."""
+    """By a column of true (held out) and false; `on` holds out the rows with that value instead.
+
+    Raises `ValueError` if no row has that value, or if some have none.
+    """
 
     col: str | int = "is_valid"
     on: str | int | bool = True
 
     def __call__(self, items: Sequence[Any]) -> Split:
-        held = [column_value(item, self.col) == self.on for item in items]
-        return [i for i, h in enumerate(held) if not h], [i for i, h in enumerate(held) if h]
+        values = [column_value(item, self.col) for item in items]
+        missing = [i for i, value in enumerate(values) if is_missing(value)]
+        if missing:
+            raise ValueError(
+                f"ColSplitter: {len(missing)} rows have nothing in column {self.col!r}, first row {missing[0]}"
+            )
+        if self.on not in values:
+            seen = ", ".join(sorted({repr(as_python(v)) for v in values})[:5])
+            raise ValueError(
+                f"ColSplitter: no row has {self.on!r} in column {self.col!r}; values there: {seen}. Give on="
+            )
+        return split_where([value == self.on for value in values])
 
 
 @spelled_class
@@ -119,8 +147,7 @@ class FuncSplitter:
     func: Callable[[Any], bool]
 
     def __call__(self, items: Sequence[Any]) -> Split:
-        held = [bool(self.func(item)) for item in items]
-        return [i for i, h in enumerate(held) if not h], [i for i, h in enumerate(held) if h]
+        return split_where([bool(self.func(item)) for item in items])
 
 
 @spelled_class
@@ -128,28 +155,37 @@ class FuncSplitter:
 class GroupSplitter:
     """Whole groups are held out together (no patient in both halves), about `valid_pct` of the items.
 
-    `group` is a function of an item, or a column's name.
+    `group` is a function of an item, or a column's name. At least one group is held out, and one is not.
     """
 
     group: Callable[[Any], Hashable] | str
     valid_pct: float = 0.2
     seed: int = 42
 
-    def __call__(self, items: Sequence[Any]) -> Split:
+    def __post_init__(self) -> None:
         refuse_share(self.valid_pct)
+
+    def __call__(self, items: Sequence[Any]) -> Split:
         by_group: dict[Hashable, list[int]] = defaultdict(list)
         for i, item in enumerate(items):
             key = column_value(item, self.group) if isinstance(self.group, str) else self.group(item)
             by_group[key].append(i)
         if len(by_group) < 2:
             raise ValueError(f"GroupSplitter: all {len(items)} items are of one group; nothing can be held out")
-        groups = sorted(by_group.values())
-        train: list[int] = []
-        valid: list[int] = []
+        groups = list(by_group.values())
+        held: set[int] = set()
         for g in numpy_generator(self.seed, SPLIT).permutation(len(groups)).tolist():
-            room = len(valid) + len(groups[g]) / 2 <= len(items) * self.valid_pct or not valid
-            (valid if room and len(valid) + len(groups[g]) < len(items) else train).extend(groups[g])
-        return sorted(train), sorted(valid)
+            # a group goes in if more than half of it fits: the share is met as nearly as whole groups can
+            fits = len(held) + len(groups[g]) / 2 <= len(items) * self.valid_pct
+            if fits and len(held) + len(groups[g]) < len(items):
+                held.update(groups[g])
+        held = held or set(sorted(groups, key=len)[0])
+        return split_where([i in held for i in range(len(items))])
+
+
+def split_where(held: Sequence[bool]) -> Split:
+    """The indices that are false, and those that are true."""
+    return [i for i, h in enumerate(held) if not h], [i for i, h in enumerate(held) if h]
 
 
 def split_by_folder(items: Sequence[Any], up: int, train_name: str, valid_name: str) -> Split:

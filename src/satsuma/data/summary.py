@@ -1,19 +1,20 @@
 """`DataBlock.summary`: one sample walked through every step, in words."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from satsuma.data.block import DataBlock, batch_steps, fit_batch_tfms, read_labels
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.collate import collate
-from satsuma.data.samples import Samples, get_value, short
+from satsuma.data.samples import Samples, get_value, item_name, short
 from satsuma.data.transforms import Steps, make_steps, part_label
 from satsuma.functional.losses import shape_text
 
-if TYPE_CHECKING:
-    from satsuma.data.block import DataBlock
 
-
-def walk(block: "DataBlock", source: Any, bs: int) -> str:
-    """The text of `DataBlock.summary`; a step that fails ends it with what failed, on which item, and why."""
+def walk(block: DataBlock, source: Any, bs: int) -> str:
+    """The text of `DataBlock.summary`; a step that fails is the last line but one, the last says why."""
     lines: list[str] = []
     try:
         walk_steps(block, source, bs, lines)
@@ -22,64 +23,91 @@ def walk(block: "DataBlock", source: Any, bs: int) -> str:
     return "\n".join(lines)
 
 
-def walk_steps(block: "DataBlock", source: Any, bs: int, lines: list[str]) -> None:
-    from satsuma.data.block import batch_steps, fit_batch_tfms, read_labels
-
+def walk_steps(block: DataBlock, source: Any, bs: int, lines: list[str]) -> None:
+    # each step's name is put down before it runs, so that it stands there if it fails; `done` adds what came out
     lines.append(f"source: {short(source)}")
+    lines.append("items" if block.get_items is None else f"items by {part_label(block.get_items)}")
     items = block.items(source)
-    lines.append(f"items: {len(items)}; the first: {short(items[0])}")
-    getters = block.getters(items)
-    raw = [read_labels(getter, items) for getter in getters[block.n_inp :]]
+    done(lines, f"{len(items)}; the first is {short(items[0])}")
+
+    lines.append("labels")
+    getters, n_inp = block.getters(items), block.n_inp
+    raw = [read_labels(getter, items, getters[0]) for getter in getters[n_inp:]]
+    done(lines, f"read by {', '.join(part_label(g) for g in getters[n_inp:]) or 'nothing: there are no targets'}")
+
+    lines.append(f"split by {part_label(block.splitter)}")
     train, valid = block.split(items, raw[0] if raw else None)
-    lines.append(f"split by {part_label(block.splitter)}: {len(train)} train, {len(valid)} valid")
-    n_inp = int(block.n_inp or 1)
+    done(lines, f"{len(train)} train, {len(valid)} valid")
+
+    lines.append("blocks")
     blocks = tuple(b.setup(()) for b in block.blocks[:n_inp])
     blocks += tuple(b.setup(values) for b, values in zip(block.blocks[n_inp:], raw, strict=True))
+    done(lines, " → ".join(type(b).__name__ for b in blocks))
     for b in blocks[n_inp:]:
         if isinstance(b, CategoryBlock):
             lines.append(f"vocab: {len(b.vocab)} classes: {short(', '.join(str(v) for v in b.vocab))}")
 
-    item = items[train[0]]
-    lines.append(f"one sample, from {short(item)}:")
-    for position, (getter, part_block) in enumerate(zip(getters, blocks, strict=True)):
-        role = "input" if position < n_inp else "target"
-        value = get_value(getter, item)
-        lines.append(f"  {role} {position}: {part_label(getter)} gives {describe(value)}")
-        part = part_block.load(value)
-        lines.append(f"    {type(part_block).__name__}.load gives {describe(part)}")
-        if part_block.takes_tfms:
-            for transform in block.item_tfms:
-                lines.append(f"    {part_label(transform)} ...")
-                part = make_steps(transform)(part, None)
-                lines[-1] = f"    {part_label(transform)} gives {describe(part)}"
-        lines.append(f"    to_tensor gives {describe(part_block.to_tensor(part))}")
-
     samples = Samples([items[i] for i in train], getters, blocks, make_steps(block.item_tfms))
+    walk_sample(samples, n_inp, lines)
+    walk_batch(samples, block, bs, lines)
+    lines.append("all steps work")
+
+
+def walk_sample(samples: Samples, n_inp: int, lines: list[str]) -> None:
+    """The first training sample through getter, block and item transforms."""
+    item = samples.items[0]
+    lines.append(f"one sample, {item_name(item, samples.getters[0])}:")
+    for position, (getter, block) in enumerate(zip(samples.getters, samples.blocks, strict=True)):
+        role = "input" if position < n_inp else "target"
+        lines.append(f"  {role} {position} by {part_label(getter)}")
+        value = get_value(getter, item)
+        done(lines, describe(value))
+        lines.append(f"    {type(block).__name__}")
+        part = block.load(value)
+        done(lines, describe(part))
+        for transform in samples.item_steps.transforms if block.takes_tfms else ():
+            lines.append(f"    {part_label(transform)}")
+            part = make_steps(transform)(part, None)
+            done(lines, describe(part))
+        lines.append("    to_tensor")
+        done(lines, describe(block.to_tensor(part)))
+
+
+def walk_batch(samples: Samples, block: DataBlock, bs: int, lines: list[str]) -> None:
+    """The first training samples stacked, and through the batch transforms."""
+    drawn: list[tuple[Tensor, ...]] = []
     n = min(bs, len(samples))
     lines.append(f"one batch of {n}:")
-    drawn = []
     for i in range(n):
+        lines.append(f"  sample {i}, {samples.name(i)}")
         drawn.append(samples[i])
-        lines.append(f"  sample {i}: {' '.join(shape_text(p) for p in drawn[-1])}  {short(samples.items[i])}")
-    lines.append("  stacked:")
+        done(lines, "  ".join(shape_text(part) for part in drawn[-1]))
+    lines.append("  stacked")
     batch = collate(drawn)
-    lines[-1] = f"  stacked: {'  '.join(describe(p) for p in batch)}"
-    steps = batch_steps(blocks, fit_batch_tfms(samples, block.batch_tfms))
+    done(lines, "  ".join(describe(part) for part in batch))
+    lines.append("  batch transforms fitted")
+    steps = batch_steps(samples.blocks, fit_batch_tfms(samples, block.batch_tfms))
+    lines.pop()
     for position, own in enumerate(steps.steps if steps else ()):
         value = batch[position]
         for transform, random in zip(own.transforms, own.random, strict=True):
+            lines.append(f"  position {position}: {part_label(transform)}")
             value = Steps((transform,), (random,))(value, None)
-            lines.append(f"  batch position {position}: {part_label(transform)} gives {describe(value)}")
-    lines.append("all steps work")
+            done(lines, describe(value))
+
+
+def done(lines: list[str], text: str) -> None:
+    """Complete the last line by what its step gave."""
+    lines[-1] += f": {text}"
 
 
 def describe(value: Any) -> str:
     """Kind, shape, dtype and range of a value, on one line."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        text = f"{shape_text(value)} {str(value.dtype).removeprefix('torch.')}"
-        if getattr(value, "ndim", 0) and value.shape[0] and str(value.dtype) not in ("object", "str"):
-            low, high = float(value.min()), float(value.max())
-            text += f" in {low:.3g}..{high:.3g}"
+    if isinstance(value, Tensor | np.ndarray):
+        text = f"{shape_text(value)} {str(value.dtype).removeprefix('torch.')}"  # type: ignore[arg-type]
+        numbers = not value.is_complex() if isinstance(value, Tensor) else value.dtype.kind in "biuf"
+        if numbers and 0 not in value.shape and value.ndim:
+            text += f" in {float(value.min()):.3g}..{float(value.max()):.3g}"
         return text
     if hasattr(value, "mode") and hasattr(value, "size"):
         return f"a {value.mode} picture, {value.size[0]} wide and {value.size[1]} high"

@@ -4,11 +4,14 @@ A transform is any callable `x -> x`. One that also has a parameter named `rng` 
 generator that depends only on (seed, epoch, index); in validation `None`, and it must then do its deterministic best.
 """
 
+import copy
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -21,8 +24,12 @@ def takes_rng(transform: Callable[..., Any]) -> bool:
 
 
 def part_label(part: Any) -> str:
-    """How a part is named in messages: a function's or partial's function name, else its repr on one line."""
-    inner = getattr(part, "func", part)
+    """How a part is named in messages: a function's name, a value's repr on one line.
+
+    >>> part_label(len), part_label(functools.partial(round, ndigits=2))
+    ('len', 'round')
+    """
+    inner = part.func if isinstance(part, functools.partial) else part
     return getattr(inner, "__name__", None) or " ".join(repr(inner).split())[:80]
 
 
@@ -48,12 +55,18 @@ def make_steps(transforms: Sequence[Callable[..., Any]] | Callable[..., Any] | N
     for transform in transforms:
         if not callable(transform):
             raise TypeError(f"a transform must be callable, got {type(transform).__name__}: {transform!r}")
+        if isinstance(transform, type) and any("__call__" in vars(base) for base in transform.__mro__):
+            name = transform.__name__
+            raise TypeError(f"{name} is a class of transforms; give one of its values: {name}(...)")
     return Steps(tuple(transforms), tuple(takes_rng(t) for t in transforms))
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSteps:
-    """What happens to a batch on its device: `steps[i]` applies to position i of the batch tuple."""
+    """What happens to a batch on its device: `steps[i]` applies to position i of the batch tuple.
+
+    Every position is given the same draws, so that an image and its mask are flipped together.
+    """
 
     steps: tuple[Steps, ...]
 
@@ -62,4 +75,11 @@ class BatchSteps:
         return any(any(s.random) for s in self.steps)
 
     def __call__(self, batch: tuple[Tensor, ...], rng: Any) -> tuple[Tensor, ...]:
-        return tuple(s(values, rng) if s.transforms else values for s, values in zip(self.steps, batch, strict=True))
+        return tuple(
+            s(values, same_draws(rng)) if s.transforms else values for s, values in zip(self.steps, batch, strict=True)
+        )
+
+
+def same_draws(rng: Any) -> Any:
+    """A generator (NumPy's or torch's) that will give the numbers which `rng` would give next; None for None."""
+    return rng.clone_state() if isinstance(rng, torch.Generator) else copy.deepcopy(rng)

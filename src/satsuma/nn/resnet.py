@@ -75,7 +75,13 @@ def shortcut_projection(in_planes: int, out_planes: int, stride: int) -> nn.Sequ
     )
 
 
-RESNET_BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+def resnet_block(block: str) -> type[BasicBlock] | type[Bottleneck]:
+    """The block's class by its name; ValueError for another name."""
+    if block == "basic":
+        return BasicBlock
+    if block == "bottleneck":
+        return Bottleneck
+    raise ValueError(f"ResNet: block={block!r}: {nearest(block, ('basic', 'bottleneck'))}")
 
 
 class ResNet(nn.Module):
@@ -98,8 +104,7 @@ class ResNet(nn.Module):
         zero_init_residual: bool = False,
     ) -> None:
         super().__init__()
-        if block not in RESNET_BLOCKS:
-            raise ValueError(f"ResNet: block={block!r}: {nearest(block, RESNET_BLOCKS)}")
+        widening = resnet_block(block).expansion
         if len(layers) != 4:
             raise ValueError(f"ResNet: layers={tuple(layers)}; expected four numbers of blocks, as (2, 2, 2, 2)")
         self.block, self.layers, self.classes, self.in_channels = block, tuple(layers), classes, in_channels
@@ -110,7 +115,6 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small_images else nn.MaxPool2d(3, stride=2, padding=1)
-        widening = RESNET_BLOCKS[block].expansion
         self.layer1 = resnet_stage(block, 64, 64, layers[0], stride=1)
         self.layer2 = resnet_stage(block, 64 * widening, 128, layers[1], stride=2)
         self.layer3 = resnet_stage(block, 128 * widening, 256, layers[2], stride=2)
@@ -132,7 +136,7 @@ class ResNet(nn.Module):
 
 def resnet_stage(block: str, in_planes: int, planes: int, blocks: int, *, stride: int) -> nn.Sequential:
     """`blocks` blocks in a row, of which the first has the stride and the change of width."""
-    build = RESNET_BLOCKS[block]
+    build = resnet_block(block)
     parts: list[nn.Module] = [build(in_planes, planes, stride=stride)]
     for _ in range(1, blocks):
         parts.append(build(planes * build.expansion, planes))

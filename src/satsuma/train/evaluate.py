@@ -40,10 +40,10 @@ def predict_batches(
                 targets.append(parts[n_inp:])
     finally:
         model.train(was_training)
-    return joined(outputs), tuple(torch.cat(column) for column in zip(*targets, strict=True))
+    return joined_outputs(outputs), tuple(torch.cat(column) for column in zip(*targets, strict=True))
 
 
-def joined(outputs: list[Any]) -> Any:
+def joined_outputs(outputs: list[Any]) -> Any:
     if isinstance(outputs[0], Tensor):
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return tuple(torch.cat(column) for column in zip(*outputs, strict=True))

@@ -3,6 +3,7 @@
 Source: Smith, *Cyclical learning rates for training neural networks*, 2017.
 """
 
+import bisect
 import copy
 import functools
 import math
@@ -17,6 +18,7 @@ from satsuma.train.run import Batches, Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SETTLING = 10  # first steps of a sweep, whose average of few losses is too noisy to judge a slope by
 SMOOTHING = 0.98  # weight of the past in the exponential average of losses
 
 
@@ -34,6 +36,10 @@ class RateFinder:
     minimum: float
     steepest: float
     valley: float
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"{name}={lr:.2g}" for name, lr in self.suggestions.items())
+        return f"RateFinder({named}; {len(self.lrs)} steps from {self.lrs[0]:.2g} to {self.lrs[-1]:.2g})"
 
     @property
     def suggestions(self) -> dict[str, float]:
@@ -124,8 +130,9 @@ def lr_find(
 def suggest(lrs: list[float], smoothed: list[float]) -> tuple[float, float, float]:
     """The suggestions `minimum`, `steepest` and `valley` for a sweep."""
     lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
-    falls = [smoothed[i + 1] - smoothed[i - 1] for i in range(1, max(2, lowest))]  # equal ratios: equal steps of log lr
-    steepest = 1 + min(range(len(falls)), key=falls.__getitem__)
+    first = min(SETTLING, max(1, lowest - 1))  # equal ratios of rates are equal steps of their logarithm
+    falls = [smoothed[i + 1] - smoothed[i - 1] for i in range(first, max(first + 1, lowest))]
+    steepest = first + min(range(len(falls)), key=falls.__getitem__)
     start, end = longest_fall(smoothed)
     return lrs[lowest] / 10, lrs[steepest], lrs[start + round((end - start) * 2 / 3)]
 

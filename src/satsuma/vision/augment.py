@@ -20,6 +20,10 @@ class RandomFlip:
 
     p: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"RandomFlip: p is a probability, 0 to 1, got {self.p}")
+
     def __call__(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         if rng is None:
             return x
@@ -52,6 +56,10 @@ class RandomRotate:
 
     degrees: float = 10.0
     zoom: float = 1.1
+
+    def __post_init__(self) -> None:
+        if self.zoom < 1:
+            raise ValueError(f"RandomRotate: zoom is the largest factor, 1 or more, got {self.zoom}")
 
     def __call__(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         if rng is None:

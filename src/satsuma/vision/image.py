@@ -3,6 +3,7 @@
 import hashlib
 import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from satsuma.data.checks import FileFacts
 from satsuma.data.getters import get_files
+from satsuma.errors import spelled
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs: about 13,400 by 13,400
 
 
-def get_image_files(path: str | Path, *, recurse: bool = True, folders: tuple[str, ...] = ()) -> list[Path]:
-    """Image files below `path`, by their ending, sorted.
+@spelled
+def get_image_files(path: str | Path, *, recurse: bool = True, folders: Iterable[str] = ()) -> list[Path]:
+    """Image files below `path`, by their ending, sorted; with `folders` only below these folders of `path`.
 
-    Raises `FileNotFoundError` if `path` is no folder.
+    Raises `FileNotFoundError` if `path` or one of `folders` is no folder.
     """
     return get_files(path, extensions=IMAGE_EXTENSIONS, recurse=recurse, folders=folders)
 
@@ -35,6 +38,9 @@ def read_image(source: Any, channels: int = 3) -> Image.Image:
         return to_mode(source, channels)
     if isinstance(source, np.ndarray):
         return to_mode(from_array(source), channels)
+    if not isinstance(source, str | Path | bytes):
+        kind = type(source).__name__
+        raise TypeError(f"an image is a path, bytes, a NumPy array [H W C] or a PIL image, got {kind}")
     name = "the image" if isinstance(source, bytes) else str(source)
     raw = source if isinstance(source, bytes) else Path(source).read_bytes()
     return decode_image(raw, name, channels)
@@ -42,12 +48,12 @@ def read_image(source: Any, channels: int = 3) -> Image.Image:
 
 def decode_image(raw: bytes, name: str, channels: int) -> Image.Image:
     try:
-        return to_mode(open_image(raw, name), channels)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError) as error:
+        return to_mode(open_image(raw), channels)
+    except Exception as error:  # decoders given damaged files raise nearly anything
         raise ValueError(f"{name}: {reason_for(raw, error)}") from error
 
 
-def open_image(raw: bytes, name: str) -> Image.Image:
+def open_image(raw: bytes) -> Image.Image:
     """The image with its header read, refused if it is larger than `MAX_PIXELS`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below, with the file's name
@@ -75,7 +81,7 @@ def reason_for(raw: bytes, error: Exception) -> str:
 def to_mode(image: Image.Image, channels: int) -> Image.Image:
     """Upright, and of mode L, RGB or RGBA for 1, 3 or 4 channels."""
     image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+    if image.mode.startswith("I") or image.mode == "F":
         image = to_eight_bits(image)
     elif image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # a palette may hold transparency, which a direct step to RGB would lose
@@ -87,24 +93,22 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float images as mode L: Pillow's own conversion would clip all above 255 to white."""
-    values = np.asarray(image, dtype=np.float64)
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():
-        raise ValueError("its pixels hold NaN or infinite values")
-    if image.mode == "F" and low >= 0 and high <= 1:
-        values = values * 255
-    elif low >= 0 and 255 < high <= 65535:
-        values = values / 257
-    elif low < 0 or high > 255:
-        values = (values - low) * (255 / (high - low))
-    return Image.fromarray(values.round().astype(np.uint8))
+    """Images of 16-bit numbers, or of floats in 0..1 or 0..255, as mode L: Pillow's own conversion clips at 255."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    limit = 255 if image.mode == "F" else 65535
+    if not (low >= 0 and high <= limit):  # so that NaN is refused too
+        raise ValueError(f"its pixels go from {low:.4g} to {high:.4g}, 0 to {limit} is expected; scale and save it anew")
+    if image.mode == "F":
+        return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
+    return Image.fromarray((values.astype(np.int32) >> 8).astype(np.uint8))
 
 
 def from_array(array: np.ndarray) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(
-            f"an image array is uint8 [H W] or [H W C] with 1 to 4 channels, got {array.dtype} {list(array.shape)}"
+            f"an image array is uint8 0..255, [H W] or [H W C] with 1 to 4 channels last, "
+            f"got {array.dtype} {list(array.shape)}"
         )
     return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
@@ -114,20 +118,26 @@ def examine_image(source: Any) -> FileFacts:
 
     JPEGs are decoded at an eighth of their size, which still reads every bit of the file.
     """
-    if isinstance(source, Image.Image | np.ndarray | bytes):
-        return FileFacts("", b"")
+    if isinstance(source, str | Path):
+        try:
+            source = Path(source).read_bytes()
+        except FileNotFoundError:
+            return FileFacts("there is no such file", b"")
+        except OSError as error:
+            return FileFacts(f"cannot be read: {error.strerror}", b"")
     try:
-        raw = Path(source).read_bytes()
-    except FileNotFoundError:
-        return FileFacts("there is no such file", b"")
-    except OSError as error:
-        return FileFacts(f"cannot be read: {error.strerror}", b"")
-    digest = hashlib.blake2b(raw, digest_size=16).digest()
-    try:
-        image = open_image(raw, str(source))
+        if not isinstance(source, bytes):
+            return FileFacts("", digest_of(read_image(source, 4).tobytes()))
+        image = open_image(source)
         if image.format == "JPEG":
-            image.draft("L", (image.width // 8, image.height // 8))
-        image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError) as error:
-        return FileFacts(reason_for(raw, error), digest)
-    return FileFacts("", digest)
+            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+        else:
+            to_mode(image, 3)
+    except Exception as error:
+        return FileFacts(reason_for(source, error) if isinstance(source, bytes) else str(error), b"")
+    return FileFacts("", digest_of(source))
+
+
+def digest_of(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=16).digest()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -25,8 +27,11 @@ class Resize:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"Resize: method is one of {', '.join(METHODS)}, got {self.method!r}")
-        if min(self.height_width) < 1:
-            raise ValueError(f"Resize: size must be 1 or more, got {self.size}")
+        given: Any = self.size
+        sides = (given, given) if isinstance(given, int) else tuple(given)  # a list is welcome
+        if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+            raise ValueError(f"Resize: size is a number of pixels, or (height, width), got {given!r}")
+        object.__setattr__(self, "size", given if isinstance(given, int) else sides)
 
     @property
     def height_width(self) -> tuple[int, int]:

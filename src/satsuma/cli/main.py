@@ -1,0 +1,234 @@
+"""The `satsuma` command: parse, call, print. Nothing here imports torch until a verb needs it."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Train, inspect and use models on your own data.
+
+Errors are one clear message; add --debug anywhere to see the traceback. Exit codes: 0 done, 1 an error in what was
+asked or in the data, 2 wrong usage, 130 interrupted (the last weights are saved)."""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Folder that holds the runs.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Seed = Annotated[int, typer.Option(help="Of everything random: same command, same model.")]
+Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels; only if they differ in size: 224.")]
+BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
+ValidPct = Annotated[float, typer.Option(help="Share held out, where the folders do not say.")]
+Workers = Annotated[int | None, typer.Option(help="Threads that load ahead. Default: one a core.")]
+Arch = Annotated[str | None, typer.Option(help="small_cnn, resnet18, resnet34, resnet50. Default: by image size.")]
+SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Go on without files that cannot be read.")]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        help="Where labels come from: 'parent' (folder name), 're:PATTERN' (in the file name), a csv's column."
+    ),
+]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the digits and the run are written.")] = Path("satsuma-demo"),
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 5,
+    seed: Seed = 42,
+) -> None:
+    """Train on handwritten digits that come with scikit-learn, as on a folder of your own.
+
+    Example: satsuma demo
+    """
+    from satsuma.cli.demo import run_demo
+
+    run_demo(folder, epochs=epochs, seed=seed)
+
+
+@app.command()
+def train(
+    path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
+    label: Label = None,
+    arch: Arch = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 5,
+    lr: Annotated[str, typer.Option(help="Highest learning rate, or 'find' to look for it first.")] = "0.003",
+    size: Size = None,
+    batch_size: BatchSize = 64,
+    valid_pct: ValidPct = 0.2,
+    augment: Annotated[bool, typer.Option(help="Move, turn and recolour training images.")] = True,
+    early_stop: Annotated[int, typer.Option(help="Stop after so many epochs without a better result; 0: never.")] = 0,
+    skip_unreadable: SkipUnreadable = False,
+    seed: Seed = 42,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
+    workers: Workers = None,
+    name: Annotated[str | None, typer.Option(help="Of the run. Default: the data's name and a number.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+) -> None:
+    """Train a model on a folder of images; write the run to runs/NAME.
+
+    The task is guessed from the folder (class folders, train and valid folders, a csv with a label column, names such
+    as cat_12.jpg) and said.
+
+    Examples:
+
+      satsuma train pets/
+
+      satsuma train pets/images --label 're:(.+)_\\d+\\.jpg$' --arch resnet18 --epochs 3
+
+      satsuma train scans/labels.csv --label diagnosis --size 128
+    """
+    from satsuma.cli.train import TrainOptions, run_train
+
+    options = TrainOptions(
+        label=label,
+        arch=arch,
+        epochs=epochs,
+        lr=lr,
+        size=size,
+        batch_size=batch_size,
+        valid_pct=valid_pct,
+        augment=augment,
+        early_stop=early_stop,
+        skip_unreadable=skip_unreadable,
+        seed=seed,
+        device=device,
+        precision=precision,
+        workers=workers,
+    )
+    run_train(path, options, name=name, runs_dir=runs_dir)
+
+
+@app.command("lr-find")
+def lr_find(
+    path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
+    label: Label = None,
+    arch: Arch = None,
+    size: Size = None,
+    batch_size: BatchSize = 64,
+    seed: Seed = 42,
+    device: Device = "auto",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the plot goes.")] = Path("lr_find.png"),
+) -> None:
+    """Look for a good learning rate, with a plot.
+
+    Example: satsuma lr-find pets/ --arch resnet18
+    """
+    from satsuma.cli.train import TrainOptions, run_lr_find
+
+    options = TrainOptions(label=label, arch=arch, size=size, batch_size=batch_size, seed=seed, device=device)
+    run_lr_find(path, options, output)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
+    items: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    top: Annotated[int, typer.Option(help="How many classes to show.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Predict files with a trained model.
+
+    Examples:
+
+      satsuma predict runs/pets-1 photo.jpg
+
+      satsuma predict model.safetensors new_photos/ --json
+    """
+    from satsuma.cli.predict import run_predict
+
+    run_predict(model, items, top=top, as_json=as_json, device=device)
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A folder of data, a csv file, a run, or a model file.")],
+    label: Label = None,
+    size: Size = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where a picture of a batch goes.")] = Path(
+        "batch.png"
+    ),
+) -> None:
+    """Show what is in a folder of data (with a picture of a batch), a run, or a model file.
+
+    Examples:
+
+      satsuma show pets/
+
+      satsuma show runs/pets-1
+    """
+    from satsuma.cli.show import run_show
+
+    run_show(path, label=label, size=size, output=output)
+
+
+@app.command()
+def runs(runs_dir: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs")) -> None:
+    """List the runs, the newest first, with their results.
+
+    Example: satsuma runs
+    """
+    from satsuma.cli.show import run_runs
+
+    run_runs(runs_dir)
+
+
+@app.command()
+def doctor(
+    model: Annotated[Path | None, typer.Argument(help="A model file to look into and verify.")] = None,
+) -> None:
+    """Say what this machine and installation can do; or what a model file holds.
+
+    Examples:
+
+      satsuma doctor
+
+      satsuma doctor runs/pets-1/model.safetensors
+    """
+    from satsuma.cli.doctor import run_doctor
+
+    run_doctor(model)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        from satsuma.version import __version__
+
+        typer.echo(f"satsuma {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point: one message for a user's error, a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        app(args=arguments)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f"satsuma: {message_of(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def message_of(error: Exception) -> str:
+    """What to tell of an error: our own messages as they are; others by their kind, with where to see more."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = bool(frames) and Path(__file__).parents[1] in Path(frames[-1].filename).parents
+    text = str(error).strip() or type(error).__name__
+    if ours:
+        return text
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else text
+    return f"{type(error).__name__}: {text}\n(not foreseen; --debug shows where it happened)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Curves of a training run, as matplotlib figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_line(columns: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> "Figure":
+    """Lines over 0, 1, 2, ..., one for each named column."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, values in columns.items():
+        marker = "o" if len(values) <= 30 else None
+        axes.plot(values, label=name, marker=marker, markersize=4)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tidy(axes)
+    if columns and not ylabel:
+        axes.legend(frameon=False)
+    return figure
+
+
+def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequence[float]) -> "Figure":
+    """Training loss by step, raw and smoothed, and validation loss at the steps `places`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(losses, color="tab:blue", alpha=0.25, linewidth=0.8)
+    axes.plot(smoothed(losses), color="tab:blue", label="training (smoothed)")
+    axes.plot(places, valid, color="tab:orange", marker="o", markersize=4, label="validation")
+    top = max([*sorted(losses)[: max(1, int(len(losses) * 0.98))], *valid])
+    axes.set(xlabel="step", ylabel="loss", ylim=(min(0.0, *losses, *valid), top * 1.05 if top > 0 else None))
+    tidy(axes)
+    axes.legend(frameon=False)
+    return figure
+
+
+def smoothed(values: Sequence[float], keep: float = 0.95) -> list[float]:
+    """Exponential average, corrected for its start."""
+    average, out = 0.0, []
+    for i, value in enumerate(values, 1):
+        average = keep * average + (1 - keep) * value
+        out.append(average / (1 - keep**i))
+    return out
+
+
+def tidy(axes: object) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)  # type: ignore[attr-defined]

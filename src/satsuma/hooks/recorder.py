@@ -1,0 +1,98 @@
+"""`Recorder`: every step and epoch of a learner's fits, in memory and as `history.jsonl`."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from satsuma.hooks.base import Hook
+from satsuma.hooks.curves import plot_curves, plot_line
+from satsuma.train.fit import EpochRow, Plan, StepRow
+from satsuma.train.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FLUSH_S = 0.5  # seconds that rows may wait before they are on disk
+
+
+class Recorder(Hook):
+    """Keeps `losses` and `lrs` (one a step) and `epochs` (one row an epoch) over all fits.
+
+    `path`: a file that gets one JSON object a line: `{"kind": "step", ...}` and `{"kind": "epoch", ...}`.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        self.losses: list[float] = []
+        self.lrs: list[float] = []
+        self.epochs: list[EpochRow] = []
+        self.metric_names: tuple[str, ...] = ()
+        self.has_valid = False
+        self.lines: list[str] = []
+        self.written_at = 0.0
+        self.file: TextIO | None = None
+
+    @property
+    def values(self) -> list[list[float]]:
+        """One list an epoch: train loss, valid loss, then the metrics in the table's order."""
+        head = ("train_loss", "valid_loss") if self.has_valid else ("train_loss",)
+        rows = [[row.value(name) for name in (*head, *self.metric_names)] for row in self.epochs]
+        return [[float("nan") if v is None else v for v in row] for row in rows]
+
+    def on_fit_start(self, run: Run, plan: Plan) -> None:
+        self.metric_names, self.has_valid = plan.metrics, plan.has_valid
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("a", encoding="utf-8")
+            self.written_at = time.monotonic()
+
+    def on_step(self, run: Run, row: StepRow) -> None:
+        self.losses.append(row.loss)
+        self.lrs.append(row.lr)
+        if self.file is not None:
+            norm = "" if row.grad_norm is None else f', "grad_norm": {row.grad_norm!r}'
+            self.lines.append(
+                f'{{"kind": "step", "epoch": {row.epoch}, "step": {len(self.losses)}, "lr": {row.lr!r}, '
+                f'"loss": {row.loss!r}{norm}}}\n'
+            )
+            if time.monotonic() - self.written_at > FLUSH_S:
+                self.write()
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        self.epochs.append(row)
+        if self.file is not None:
+            values = {"train_loss": row.train_loss, "valid_loss": row.valid_loss, **row.metrics}
+            times = {"time_s": round(row.time_s, 4), "samples_per_s": round(row.samples_per_s, 1)}
+            finite = {k: v if v is None or v == v else None for k, v in values.items()}  # JSON has no NaN
+            self.lines.append(json.dumps({"kind": "epoch", "epoch": row.epoch, **finite, **times}) + "\n")
+            self.write()
+
+    def on_fit_end(self, run: Run) -> None:
+        if self.file is not None:
+            self.write()
+            self.file.close()
+            self.file = None
+
+    def write(self) -> None:
+        assert self.file is not None
+        self.file.writelines(self.lines)
+        self.file.flush()
+        self.lines.clear()
+        self.written_at = time.monotonic()
+
+    def plot_loss(self) -> "Figure":
+        """Training loss by step, validation loss by epoch."""
+        steps_per_epoch = len(self.losses) / max(1, len(self.epochs))
+        places = [steps_per_epoch * (i + 1) for i in range(len(self.epochs))]
+        valid = [row.valid_loss for row in self.epochs if row.valid_loss is not None]
+        return plot_curves(self.losses, places[: len(valid)], valid)
+
+    def plot_lr(self) -> "Figure":
+        """The learning rate by step."""
+        return plot_line({"learning rate": self.lrs}, xlabel="step", ylabel="learning rate")
+
+    def plot_metrics(self) -> "Figure":
+        """Every metric by epoch."""
+        columns = {name: [row.metrics.get(name, float("nan")) for row in self.epochs] for name in self.metric_names}
+        return plot_line(columns, xlabel="epoch", ylabel="")

@@ -1,0 +1,50 @@
+"""What a learner chooses when it is not told: the loss by the target, the model by its name."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
+from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.seeds import WEIGHTS, mix_seed
+from satsuma.functional.losses import cross_entropy, mse
+from satsuma.nn.registry import image_model
+from satsuma.vision.blocks import ImageBlock
+
+SMALL_SIDE = 64  # pixels up to which an image counts as small, and a network keeps its resolution at the start
+
+
+def choose_loss(targets: Sequence[Block]) -> tuple[Callable[..., Tensor], str]:
+    """The loss for the target blocks and why, in words. `ValueError` where there is no one right choice."""
+    if len(targets) == 1 and isinstance(targets[0], CategoryBlock):
+        return cross_entropy, "the target is one of several classes"
+    if len(targets) == 1 and isinstance(targets[0], RegressionBlock):
+        return mse, "the target is a number"
+    kinds = ", ".join(type(t).__name__ for t in targets) or "unknown (the loaders were not made from blocks)"
+    raise ValueError(f"which loss fits is not clear, the targets are {kinds}: give loss_func=, for example mnist_loss")
+
+
+def build_model(model: Any, dls: DataLoaders, seed: int) -> nn.Module:
+    """A module as it is; or made under `seed` from a function without arguments, or an architecture's name."""
+    if isinstance(model, nn.Module):
+        return model
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(mix_seed(seed, WEIGHTS))
+    try:
+        built = named_model(model, dls) if isinstance(model, str) else model()
+    finally:
+        torch.set_rng_state(before)
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"Learner: model gave a {type(built).__name__}; expected a torch.nn.Module")
+    return built
+
+
+def named_model(arch: str, dls: DataLoaders) -> nn.Module:
+    """The image model called `arch`, for the data's channels, classes and size."""
+    if not dls.blocks or not isinstance(dls.blocks[0], ImageBlock):
+        raise ValueError(f"Learner: the model {arch!r} is for images, and the data has none; give a torch.nn.Module")
+    outputs = len(dls.vocab) or sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock))
+    side = min(dls.one_batch()[0].shape[2:])
+    return image_model(arch, classes=outputs, in_channels=dls.blocks[0].channels, small_images=side <= SMALL_SIDE)

@@ -1,0 +1,442 @@
+"""`Learner`: data, model, loss and optimiser in one hand, with the book's words. It has no maths of its own."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+
+from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.loader import DataLoader
+from satsuma.errors import spelled
+from satsuma.functional.links import activation_for, better_direction, decode_for, part_name
+from satsuma.hooks.checkpoint import Checkpoint
+from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
+from satsuma.hooks.progress import Progress
+from satsuma.hooks.recorder import Recorder
+from satsuma.learner.checks import check_first_batch, items_losses
+from satsuma.learner.choices import build_model, choose_loss
+from satsuma.learner.recording import non_finite_message, write_recipe
+from satsuma.optim.groups import build_optimizer
+from satsuma.optim.optimizers import AdamW
+from satsuma.optim.schedules import constant, one_cycle, one_cycle_momentum
+from satsuma.ship.model_file import write_model
+from satsuma.ship.predictor import Prediction, Predictor
+from satsuma.train.checkpoint import load_weights, save_weights
+from satsuma.train.early_stopping import EarlyStopping, resolved
+from satsuma.train.evaluate import Evaluation, evaluate, predict_batches
+from satsuma.train.fit import EpochRow, NonFiniteLossError, Observer, Validation, fit
+from satsuma.train.lr_find import RateFinder, lr_find
+from satsuma.train.objectives import penalised, supervised
+from satsuma.train.precision import autocast_dtype, has_convolutions, pick_device, pick_precision
+from satsuma.train.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Learner:
+    """Trains `model` on `dls`, and uses it.
+
+    `model`: a module; a function without arguments that builds one (under `seed`); or an architecture's name.
+    `loss_func(outputs, *targets)`: chosen by the target's block if not given, and said. `opt_func(groups, lr=)`: any
+    of `sm.SGD, Adam, AdamW, AdaGrad, RMSprop` or torch's. `metrics`: functions `(outputs, targets)`, or torchmetrics'.
+    `wd`: weight decay, not applied to biases and normalisation. `splitter(model)`: lists of parameters, the layer
+    groups that discriminative rates are spread over. `max_norm`: clip the gradients' norm. `micro`: the most samples
+    at once in the model (memory). `l1`, `l2`: penalties on weights. `input_noise`: deviation of noise on inputs.
+    `precision`: "float32", "bf16", "fp16" (CUDA) or "auto". `hooks`: observers beside the table and the recorder.
+    `run_dir`: a folder for history, checkpoints and recipe. `progress=False`: print nothing.
+    Raises `ValueError` before the first step where data, model, loss and metrics do not fit together.
+    """
+
+    @spelled
+    def __init__(
+        self,
+        dls: DataLoaders,
+        model: nn.Module | Callable[[], nn.Module] | str,
+        *,
+        loss_func: Callable[..., Tensor] | None = None,
+        opt_func: Callable[..., torch.optim.Optimizer] = AdamW,
+        lr: float = 1e-3,
+        metrics: Callable[..., Any] | Sequence[Callable[..., Any]] = (),
+        wd: float | None = None,
+        splitter: Callable[[nn.Module], Sequence[Sequence[nn.Parameter]]] | None = None,
+        max_norm: float | None = None,
+        micro: int | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        input_noise: float = 0.0,
+        seed: int = 42,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        hooks: Sequence[Observer] = (),
+        run_dir: str | Path | None = None,
+        path: str | Path = ".",
+        progress: bool = True,
+    ) -> None:
+        if not isinstance(dls, DataLoaders):
+            raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
+        self.device = pick_device(device)
+        self.dls = dls if self.device.type == "cpu" else dls.to(self.device)
+        self.model_source = model
+        self.model = build_model(model, self.dls, seed).to(self.device)
+        if has_convolutions(self.model):
+            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
+        self.loss_func: Callable[..., Tensor] = chosen
+        self.opt_func, self.lr, self.wd, self.splitter = opt_func, lr, wd, splitter
+        self.metrics = (metrics,) if callable(metrics) else tuple(metrics)
+        self.max_norm, self.micro = max_norm, micro
+        self.l1, self.l2, self.input_noise = l1, l2, input_noise
+        self.seed = seed
+        self.precision = pick_precision(precision, self.device, self.model)
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.path = Path(path)
+        self.progress = progress
+        self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
+        self.checkpoint = self.make_checkpoint()
+        self.hooks = tuple(hooks)
+        self.epochs_done = 0
+        self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
+        self.checked = False
+
+    def __repr__(self) -> str:
+        return f"Learner({self.headline()})"
+
+    def headline(self) -> str:
+        """What is trained on what, in one line."""
+        parameters = sum(p.numel() for p in self.model.parameters())
+        valid = f", {len(self.dls.valid.dataset):,} valid" if self.dls.valid else ""
+        name = self.model_source if isinstance(self.model_source, str) else type(self.model).__name__
+        return (
+            f"{name}, {parameters:,} parameters; {len(self.dls.train.dataset):,} train{valid} samples; "
+            f"batch size {self.dls.bs}; {self.device}, {self.precision}"
+        )
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    @spelled
+    def fit(
+        self,
+        n_epoch: int,
+        lr: float | slice | Sequence[float] | None = None,
+        *,
+        schedule: Callable[[int], float] = constant,
+        momentum: Callable[[int], float] | None = None,
+        wd: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+    ) -> list[EpochRow]:
+        """Train for `n_epoch` epochs at rate `lr` times `schedule(step)`; the rows of the epoch table.
+
+        `lr`: a number; `slice(low, high)` over the layer groups; or one number for each.
+        Raises `FloatingPointError` when the loss becomes NaN, naming the step and the batch's items;
+        `KeyboardInterrupt` after Ctrl-C, once the epoch is evaluated and saved.
+        """
+        if n_epoch < 1:
+            raise ValueError(f"fit: n_epoch must be 1 or more, got {n_epoch}")
+        arguments = {"lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd, "early_stopping": early_stopping}
+        defaults = {"lr": None, "schedule": constant, "momentum": None, "wd": None, "early_stopping": None}
+        given = {k: v for k, v in arguments.items() if v is not defaults[k]}
+        return self.trained("fit", n_epoch, {"n_epoch": n_epoch, **given}, **arguments)  # type: ignore[arg-type]
+
+    @spelled
+    def fit_one_cycle(
+        self,
+        n_epoch: int,
+        lr_max: float | slice | Sequence[float] | None = None,
+        *,
+        div: float = 25.0,
+        div_final: float = 1e5,
+        pct_start: float = 0.25,
+        moms: tuple[float, float] | None = (0.95, 0.85),
+        wd: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+    ) -> list[EpochRow]:
+        """Train with one cycle of the rate: from `lr_max / div` up over `pct_start` of the steps, then down to near 0.
+
+        `moms`: momentum goes from the first to the second and back (None: leave it).
+        Source: Smith and Topin, *Super-convergence: very fast training of neural networks using large learning rates*,
+        2018.
+        """
+        if n_epoch < 1:
+            raise ValueError(f"fit_one_cycle: n_epoch must be 1 or more, got {n_epoch}")
+        total = n_epoch * len(self.dls.train)
+        schedule = functools.partial(one_cycle, total=total, pct_start=pct_start, div=div, div_final=div_final)
+        momentum = None
+        if moms is not None:
+            momentum = functools.partial(
+                one_cycle_momentum, total=total, pct_start=pct_start, high=moms[0], low=moms[1]
+            )
+        given = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final, "pct_start": pct_start}
+        call = {**given, "moms": moms, "wd": wd, "early_stopping": early_stopping}
+        return self.trained(
+            "fit_one_cycle",
+            n_epoch,
+            call,
+            lr_max,
+            schedule=schedule,
+            momentum=momentum,
+            wd=wd,
+            early_stopping=early_stopping,
+        )
+
+    def trained(
+        self,
+        name: str,
+        n_epoch: int,
+        call: dict[str, Any],
+        lr: float | slice | Sequence[float] | None,
+        *,
+        schedule: Callable[[int], float],
+        momentum: Callable[[int], float] | None,
+        wd: float | None,
+        early_stopping: EarlyStopping | None,
+    ) -> list[EpochRow]:
+        """Both fits: check, build the run, train, and leave the records in order."""
+        self.check()
+        stopping = None
+        if early_stopping is not None:
+            stopping = resolved(early_stopping, self.metrics, self.dls.valid is not None)
+        run = self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
+        self.calls.append((name, call))
+        if self.run_dir is not None:
+            write_recipe(self, self.run_dir)
+        interrupt = StopOnInterrupt()
+        try:
+            rows = fit(
+                run,
+                self.dls.train,
+                epochs=n_epoch,
+                batch_size=self.dls.bs,
+                validation=self.validation(),
+                hooks=self.observers(interrupt),
+                micro=self.micro,
+                early_stopping=stopping,
+            )
+        except NonFiniteLossError as error:
+            raise FloatingPointError(non_finite_message(self, error)) from error
+        self.epochs_done += math.ceil(run.step / len(self.dls.train))
+        if run.stop == INTERRUPTED:
+            raise KeyboardInterrupt
+        if run.stop and self.progress:
+            print(f"stopped: {run.stop}")
+        return rows
+
+    def make_run(
+        self,
+        lr: float | slice | Sequence[float] | None = None,
+        *,
+        schedule: Callable[[int], float] = constant,
+        momentum: Callable[[int], float] | None = None,
+        wd: float | None = None,
+    ) -> Run:
+        """A fresh `Run` of this learner's model: what `fit` trains, for a loop of your own."""
+        groups = self.model if self.splitter is None else self.splitter(self.model)
+        rate = self.lr if lr is None else lr
+        decay = self.wd if wd is None else wd
+        return Run(
+            model=self.model,
+            optimizer=build_optimizer(self.opt_func, groups, lr=rate, weight_decay=decay),
+            objective=self.objective(),
+            schedule=schedule,
+            momentum=momentum,
+            max_norm=self.max_norm,
+            scaler=GradScaler(self.device.type) if self.precision == "fp16" else None,
+            seed=self.seed,
+            first_epoch=self.epochs_done,
+        )
+
+    def objective(self) -> Callable[..., Tensor]:
+        """What is minimised: the loss, with noise and penalties if asked for."""
+        objective: Callable[..., Tensor] = functools.partial(
+            supervised,
+            loss_func=self.loss_func,
+            n_inp=self.dls.n_inp,
+            autocast=autocast_dtype(self.precision),
+            input_noise=self.input_noise,
+        )
+        if self.l1 or self.l2:
+            return functools.partial(penalised, objective=objective, l1=self.l1, l2=self.l2)
+        return objective
+
+    def validation(self) -> Validation | None:
+        """How an epoch is judged; None without validation data."""
+        if self.dls.valid is None:
+            return None
+        return Validation(
+            data=self.dls.valid,
+            loss_func=self.loss_func,
+            metrics=self.metrics,
+            metric_names=tuple(part_name(m) for m in self.metrics),
+            n_inp=self.dls.n_inp,
+            autocast=autocast_dtype(self.precision),
+        )
+
+    def observers(self, interrupt: StopOnInterrupt) -> list[Observer]:
+        own: list[Observer] = [self.recorder, *self.hooks, interrupt]
+        if self.checkpoint is not None:
+            own.append(self.checkpoint)
+        return [Progress(), *own] if self.progress else own
+
+    def make_checkpoint(self) -> Checkpoint | None:
+        """The hook that keeps the best weights by the first metric whose better direction is known, else by loss."""
+        if self.run_dir is None:
+            return None
+        folder = self.run_dir / "checkpoints"
+        if self.dls.valid is None:
+            return Checkpoint(folder, monitor="train_loss")
+        for metric in self.metrics:
+            better = better_direction(metric)
+            if better is not None:
+                return Checkpoint(folder, monitor=part_name(metric), better=better)
+        return Checkpoint(folder)
+
+    def check(self) -> None:
+        """Once: say what will be trained, and refuse what does not fit together."""
+        if self.checked:
+            return
+        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast_dtype(self.precision))
+        self.checked = True
+        if self.progress:
+            print(self.headline())
+            if self.loss_reason:
+                print(f"loss: {part_name(self.loss_func)}, since {self.loss_reason} (loss_func= overrides)")
+
+    @spelled
+    def lr_find(
+        self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100, diverged: float = 4.0
+    ) -> RateFinder:
+        """Sweep the learning rate on a copy of the model: suggestions, and `.plot()`. The learner does not change."""
+        self.check()
+        found = lr_find(
+            self.make_run(),
+            self.dls.train,
+            start_lr=start_lr,
+            end_lr=end_lr,
+            steps=steps,
+            diverged=diverged,
+            micro=self.micro,
+        )
+        if self.progress:
+            print("suggested rates: " + ", ".join(f"{name} {lr:.2g}" for name, lr in found.suggestions.items()))
+        return found
+
+    # --- using the model ------------------------------------------------------------------------------------------
+
+    def loader(self, dl: DataLoader | None, ds_idx: int) -> DataLoader:
+        if dl is not None:
+            return dl.to(self.device)
+        if not 0 <= ds_idx < len(self.dls.loaders):
+            raise ValueError(f"there is no loader {ds_idx}; the learner has {len(self.dls.loaders)} (0 is training)")
+        loader = self.dls[ds_idx]
+        return loader.new(shuffle=False, drop_last=False, augment=False) if ds_idx == 0 else loader
+
+    @spelled
+    def validate(self, dl: DataLoader | None = None, ds_idx: int = 1) -> Evaluation:
+        """Loss and metrics over a loader: the validation data unless given."""
+        return evaluate(
+            self.model,
+            self.loader(dl, ds_idx),
+            loss_func=self.loss_func,
+            metrics=self.metrics,
+            n_inp=self.dls.n_inp,
+            autocast=autocast_dtype(self.precision),
+        )
+
+    @spelled
+    def get_preds(
+        self, dl: DataLoader | None = None, ds_idx: int = 1, *, with_loss: bool = False, with_decoded: bool = False
+    ) -> tuple[Any, ...]:
+        """Predictions (probabilities [N K], or values) and targets of a loader: `preds, targets[, decoded][, losses]`.
+
+        `with_decoded` adds the decided classes [N], `with_loss` each item's own loss [N]. A loader without targets
+        gives None for them.
+        """
+        loader = self.loader(dl, ds_idx)
+        outputs, targets = predict_batches(
+            self.model, loader, n_inp=self.dls.n_inp, autocast=autocast_dtype(self.precision)
+        )
+        probabilities = activation_for(self.loss_func)(outputs)
+        found: list[Any] = [probabilities, targets[0] if len(targets) == 1 else (targets or None)]
+        if with_decoded:
+            found.append(decode_for(self.loss_func)(probabilities))
+        if with_loss:
+            if not targets:
+                raise ValueError("get_preds: with_loss=True needs a loader that has targets")
+            with torch.no_grad():
+                found.append(items_losses(self.loss_func, outputs, targets))
+        return tuple(found)
+
+    def predictor(self) -> Predictor:
+        """The model with all it needs to predict, and nothing of training. It shares the learner's weights."""
+        block = self.dls.block
+        own = self.dls.blocks[0].batch_steps().transforms if self.dls.blocks else ()
+        steps = self.dls.train.batch_steps
+        applied = steps.steps[0].transforms[len(own) :] if steps else ()
+        if not self.dls.blocks:
+            raise ValueError(
+                "these loaders were not made from blocks, so how to read one item is not known; "
+                "use DataBlock, DataLoaders.from_arrays, or call learn.model on a batch"
+            )
+        return Predictor(
+            model=self.model,
+            blocks=self.dls.blocks,
+            n_inp=self.dls.n_inp,
+            item_tfms=block.item_tfms if block is not None else (),
+            batch_tfms=block.batch_tfms if block is not None else applied,
+            loss=self.loss_func,
+            device=self.device,
+            autocast=autocast_dtype(self.precision),
+        )
+
+    def predict(self, item: Any) -> Prediction:
+        """The answer for one item (an image's path, an array): `label, decided, probabilities`."""
+        return self.predictor().predict(item)
+
+    def show_results(self, *, nrows: int = 3, ncols: int = 3) -> "Figure":
+        """Validation samples with their target above the model's answer."""
+        from satsuma.learner.results import show_results
+
+        return show_results(self, nrows, ncols)
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    def weights_path(self, file: str | Path) -> Path:
+        named = Path(file)
+        inside = named if named.is_absolute() or len(named.parts) > 1 else self.path / "models" / named
+        return inside if inside.suffix == ".safetensors" else inside.with_name(inside.name + ".safetensors")
+
+    def save(self, file: str | Path) -> Path:
+        """Write the model's weights, and only them, to `models/FILE.safetensors` (or to a path with folders)."""
+        return save_weights(self.model, self.weights_path(file))
+
+    def load(self, file: str | Path) -> "Learner":
+        """Read weights that `save` (or the checkpoint hook) wrote. `ValueError` names layers that do not fit."""
+        load_weights(self.model, self.weights_path(file))
+        return self
+
+    def export(self, file: str | Path = "export.safetensors") -> Path:
+        """Write one file for use elsewhere: weights, vocabulary, model and inference transforms; no code.
+
+        `sm.load_learner(file).predict(item)` needs nothing else. Parts of your own that a file cannot hold are
+        named there, and asked for on loading.
+        """
+        facts: dict[str, Any] = {"run": self.headline()}
+        if self.recorder.epochs:
+            last = self.recorder.epochs[-1]
+            facts["result"] = {"train_loss": last.train_loss, "valid_loss": last.valid_loss, **last.metrics}
+        return write_model(file, self.predictor(), facts)
+
+    def report(self, file: str | Path = "report.html") -> Path:
+        """Write one self-contained HTML file: result, curves, the hardest samples, and the run as code."""
+        from satsuma.learner.reporting import write_learner_report
+
+        return write_learner_report(self, Path(file))
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """The model's parameters."""
+        return self.model.parameters()

@@ -1,0 +1,120 @@
+"""What a learner writes about itself: its recipe as JSON and as code, and what to say when the loss breaks."""
+
+import json
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from satsuma.ship.code import to_code
+from satsuma.ship.recipe import to_recipe
+from satsuma.train.checkpoint import write_whole
+from satsuma.train.fit import NonFiniteLossError
+from satsuma.version import __version__
+
+if TYPE_CHECKING:
+    from satsuma.learner.learner import Learner
+
+SHOWN = 8  # items of a batch that a message lists
+
+
+def learner_recipe(learn: "Learner") -> dict[str, Any]:
+    """The whole run as JSON: data, model, how it was trained, and on what."""
+    dls = learn.dls
+    model = learn.model_source if not isinstance(learn.model_source, torch.nn.Module) else learn.model
+    settings = {
+        "loss_func": learn.loss_func,
+        "opt_func": learn.opt_func,
+        "lr": learn.lr,
+        "metrics": learn.metrics,
+        "wd": learn.wd,
+        "splitter": learn.splitter,
+        "max_norm": learn.max_norm,
+        "micro": learn.micro,
+        "l1": learn.l1,
+        "l2": learn.l2,
+        "input_noise": learn.input_noise,
+        "seed": learn.seed,
+        "device": str(learn.device),
+        "precision": learn.precision,
+    }
+    return {
+        "data": {
+            "block": None if dls.block is None else to_recipe(dls.block),
+            "source": to_recipe(dls.source) if isinstance(dls.source, str | Path) else {"opaque": repr(dls)},
+            "bs": dls.bs,
+            "seed": dls.train.seed,
+            "workers": dls.train.workers,
+            "drop_last": dls.train.drop_last,
+        },
+        "model": to_recipe(model),
+        "settings": {name: to_recipe(value) for name, value in settings.items()},
+        "fits": [
+            {"method": name, "arguments": {k: to_recipe(v) for k, v in call.items()}} for name, call in learn.calls
+        ],
+        "versions": {"satsuma": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def write_recipe(learn: "Learner", folder: Path) -> None:
+    """Write `recipe.json` and `recipe.py` into the run's folder."""
+    recipe = learner_recipe(learn)
+    write_whole(folder / "recipe.json", (json.dumps(recipe, indent=1) + "\n").encode())
+    write_whole(folder / "recipe.py", recipe_code(recipe, folder.name).encode())
+
+
+def recipe_code(recipe: dict[str, Any], name: str) -> str:
+    """The recipe as a script that trains again."""
+    imports = {"import satsuma as sm"}
+    data = recipe["data"]
+    if data["block"] is None:
+        made = f"...  # yours: {data['source'].get('opaque', '')}"
+    else:
+        source = to_code(data["source"], imports)
+        options = ", ".join(f"{k}={data[k]!r}" for k in ("bs", "seed", "workers", "drop_last"))
+        made = f"{to_code(data['block'], imports)}.dataloaders(\n    {source}, {options}\n)"
+    settings = recipe["settings"]
+    lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if v not in (None, 0.0, [])]
+    fits = []
+    for call in recipe["fits"]:
+        given = {k: v for k, v in call["arguments"].items() if v is not None}
+        fits.append(f"learn.{call['method']}({', '.join(f'{k}={to_code(v, imports)}' for k, v in given.items())})")
+    body = [
+        f'"""The run {name!r} as code. Run this file to train it again."""\n',
+        *sorted(imports),
+        "",
+        f"data = {made}",
+        "learn = sm.Learner(",
+        "    data,",
+        f"    {to_code(recipe['model'], imports)},",
+        *lines,
+        ")",
+        *fits,
+    ]
+    return "\n".join(body) + "\n"
+
+
+def non_finite_message(learn: "Learner", error: NonFiniteLossError) -> str:
+    """What broke, on which items, and what to try."""
+    loader = learn.dls.train
+    batch_number = (error.step - 1) % len(loader)
+    indices = loader.indices(error.epoch, batch_number)
+    names = loader.names(indices)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    text = f"{error}, batch {batch_number} of {len(loader)}. The batch's items: {', '.join(names[:SHOWN])}{more}."
+    batch = next(iter(loader.epoch(error.epoch, start=batch_number)))
+    broken = [n for n, bad in zip(names, non_finite_rows(batch), strict=True) if bad]
+    if broken:
+        return f"{text} Their values are NaN or infinite in: {', '.join(broken[:SHOWN])}. Mend or drop them."
+    return f"{text} Their values are finite: lower the learning rate (learn.lr_find()) or clip with max_norm=1.0."
+
+
+def non_finite_rows(batch: tuple[Any, ...]) -> list[bool]:
+    """For each sample of the batch, whether any of its numbers is NaN or infinite."""
+    bad = torch.zeros(len(batch[0]), dtype=torch.bool)
+    for part in batch:
+        if isinstance(part, Tensor) and part.is_floating_point():
+            bad |= (~torch.isfinite(part)).reshape(len(part), -1).any(1).cpu()
+    return bad.tolist()

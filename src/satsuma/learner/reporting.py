@@ -1,0 +1,68 @@
+"""What a learner puts into its report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from satsuma.data.show import as_picture, grid, undone
+from satsuma.hooks.progress import epoch_cells, epoch_header
+from satsuma.inspect.report import Report, write_report
+from satsuma.learner.recording import learner_recipe, recipe_code
+from satsuma.train.fit import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from satsuma.learner.learner import Learner
+
+WORST = 12  # samples with the highest loss that the report shows
+
+
+def write_learner_report(learn: "Learner", path: Path) -> Path:
+    """The report of a learner's fits so far: result, curves, the samples it finds hardest, the run as code."""
+    recorder = learn.recorder
+    if not recorder.epochs:
+        raise ValueError("report: nothing is trained yet; call fit first")
+    plan = Plan(len(recorder.epochs), 0, 1, learn.dls.bs, recorder.has_valid, recorder.metric_names)
+    last = recorder.epochs[-1]
+    figures = [("Loss", recorder.plot_loss()), ("Learning rate", recorder.plot_lr())]
+    if recorder.metric_names:
+        figures.insert(1, ("Metrics on the validation data", recorder.plot_metrics()))
+    if learn.dls.valid is not None:
+        figures.append(("The validation samples with the highest loss: target / answer", hardest(learn)))
+    name = learn.run_dir.name if learn.run_dir is not None else "A run"
+    values = {**({} if last.valid_loss is None else {"valid_loss": last.valid_loss}), **last.metrics}
+    result = ", ".join(f"{k} {v:.4f}" for k, v in values.items()) or f"train_loss {last.train_loss:.4f}"
+    return write_report(
+        path,
+        Report(
+            title=f"Satsuma report: {name}",
+            headline=learn.headline(),
+            result=f"After {len(recorder.epochs)} epochs: {result}",
+            header=epoch_header(plan),
+            rows=[epoch_cells(row, plan) for row in recorder.epochs],
+            figures=figures,
+            notes=learn.dls.report.warnings,
+            code=recipe_code(learner_recipe(learn), name),
+        ),
+    )
+
+
+def hardest(learn: "Learner") -> "Figure":
+    """The validation samples with the highest loss."""
+    assert learn.dls.valid is not None
+    _, targets, decided, losses = learn.get_preds(with_loss=True, with_decoded=True)
+    worst = losses.argsort(descending=True)[:WORST].tolist()
+    pictures, titles = [], []
+    place = 0
+    found = {}
+    for batch in learn.dls.valid.epoch(0):  # one pass; only the samples to show are kept
+        for i in worst:
+            if place <= i < place + len(batch[0]):
+                found[i] = as_picture(undone(learn.dls, batch[0][i - place]))
+        place += len(batch[0])
+    block = learn.dls.targets[0] if learn.dls.targets else None
+    for i in worst:
+        pictures.append(found[i])
+        names = [str(t.tolist() if block is None else block.decode(t)) for t in (targets[i].cpu(), decided[i].cpu())]
+        titles.append(f"{' / '.join(names)}\nloss {float(losses[i]):.2f}")
+    return grid(pictures, titles, nrows=-(-len(worst) // 6), ncols=min(6, len(worst)), size=1.5)

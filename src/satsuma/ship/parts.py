@@ -1,0 +1,68 @@
+"""The fixed table of what a file may name. Whatever is not in it cannot be built from a file."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+TORCH_LAYERS = (
+    "Sequential Identity Flatten Unflatten Linear Bilinear Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d "
+    "BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d Dropout Dropout2d "
+    "MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d "
+    "ReLU ReLU6 LeakyReLU PReLU ELU SELU GELU SiLU Mish Hardswish Sigmoid Tanh Softplus Softmax LogSoftmax LogSigmoid "
+    "Embedding EmbeddingBag ZeroPad2d ReflectionPad2d Upsample PixelShuffle"
+)
+
+# module → the names in it that a file may use
+TABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "torch.nn": TORCH_LAYERS,
+        "torch.nn.functional": "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy "
+        "binary_cross_entropy_with_logits",
+        "torch.optim": "SGD Adam AdamW Adagrad RMSprop",
+        "satsuma.functional.losses": "mnist_loss binary_cross_entropy binary_loss nll cross_entropy mse mae smooth_l1",
+        "satsuma.functional.metrics": "accuracy error_rate top_k_accuracy binary_accuracy rmse r2_score",
+        "satsuma.optim.optimizers": "SGD Adam AdamW AdaGrad RMSprop",
+        "satsuma.optim.schedules": "constant step_decay inverse_decay exponential_decay cosine linear one_cycle "
+        "one_cycle_momentum warm_restarts piecewise joined warmup product",
+        "satsuma.nn.layers": "GaussianNoise",
+        "satsuma.nn.resnet": "ResNet resnet18 resnet34 resnet50",
+        "satsuma.nn.cnn": "small_cnn",
+        "satsuma.nn.linear": "linear_model logistic_regression simple_net mlp",
+        "satsuma.data.arrays": "pixels_to_float",
+        "satsuma.data.block": "DataBlock",
+        "satsuma.data.blocks": "CategoryBlock RegressionBlock TransformBlock",
+        "satsuma.data.getters": "parent_label RegexLabeller using_attr ColReader ItemGetter",
+        "satsuma.data.splitters": "RandomSplitter StratifiedSplitter GrandparentSplitter ParentSplitter IndexSplitter "
+        "ColSplitter GroupSplitter",
+        "satsuma.train.early_stopping": "EarlyStopping",
+        "satsuma.vision.blocks": "ImageBlock",
+        "satsuma.vision.image": "get_image_files",
+        "satsuma.vision.resize": "Resize",
+        "satsuma.vision.normalize": "Normalize",
+        "satsuma.vision.augment": "RandomFlip RandomShift RandomRotate RandomLighting",
+    }
+)
+
+
+@functools.cache
+def known_parts() -> Mapping[str, Any]:
+    """Full name → part, for every entry of the table."""
+    found = {}
+    for module, names in TABLE.items():
+        home = importlib.import_module(module)
+        for name in names.split():
+            found[f"{module}.{name}"] = getattr(home, name)
+    return MappingProxyType(found)
+
+
+@functools.cache
+def part_names() -> Mapping[int, str]:
+    """id of a part → its full name in the table."""
+    return MappingProxyType({id(part): name for name, part in known_parts().items()})
+
+
+def full_name(part: Any) -> str | None:
+    """The name under which the table holds `part`; None if it does not."""
+    return part_names().get(id(part))

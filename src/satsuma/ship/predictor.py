@@ -1,0 +1,83 @@
+"""`Predictor`: a trained model with everything from an item to its answer, and nothing of training. K classes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from satsuma.data.block import batch_steps
+from satsuma.data.blocks import Block, CategoryBlock
+from satsuma.data.collate import collate
+from satsuma.data.dataloaders import input_getters
+from satsuma.data.samples import Samples
+from satsuma.data.transforms import make_steps
+from satsuma.functional.links import activation_for, decode_for
+from satsuma.train.objectives import forward
+
+
+class Prediction(NamedTuple):
+    """One answer: what a person reads, what the model decided, and its probabilities [K] (or values [n])."""
+
+    label: Any
+    decided: Tensor
+    probabilities: Tensor
+
+
+@dataclass(kw_only=True)
+class Predictor:
+    """Predicts new items. `blocks`: the inputs (the first `n_inp`) and targets; `loss` says what outputs mean."""
+
+    model: nn.Module
+    blocks: tuple[Block, ...]
+    n_inp: int
+    item_tfms: tuple[Callable[..., Any], ...]
+    batch_tfms: tuple[Callable[..., Any], ...]
+    loss: Callable[..., Any]
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    @property
+    def vocab(self) -> tuple[Any, ...]:
+        """The classes in the order of the probabilities; `()` for a regression."""
+        found = [b.vocab for b in self.blocks[self.n_inp :] if isinstance(b, CategoryBlock)]
+        return found[0] if found else ()
+
+    def predict(self, item: Any) -> Prediction:
+        """The answer for one item: what the input block reads (an image's path, say), or a tuple for several inputs."""
+        return self.predict_batch([item])[0]
+
+    def predict_batch(self, items: Sequence[Any], *, bs: int = 64) -> list[Prediction]:
+        """The answers for several items, in their order, `bs` at a time."""
+        answers: list[Prediction] = []
+        for start in range(0, len(items), bs):
+            answers += self.answers(self.outputs(self.inputs(items[start : start + bs])))
+        return answers
+
+    def inputs(self, items: Sequence[Any]) -> tuple[Tensor, ...]:
+        """The batch of inputs, each [B ...], through the transforms of validation."""
+        blocks = self.blocks[: self.n_inp]
+        samples = Samples(list(items), input_getters(self.n_inp), blocks, make_steps(self.item_tfms))
+        batch = tuple(t.to(self.device) for t in collate([samples[i] for i in range(len(samples))]))
+        steps = batch_steps(blocks, self.batch_tfms)
+        return batch if steps is None else steps(batch, None)
+
+    def outputs(self, inputs: tuple[Tensor, ...]) -> Any:
+        self.model.eval()
+        with torch.no_grad():
+            return forward(self.model, inputs, self.autocast)
+
+    def answers(self, outputs: Tensor) -> list[Prediction]:
+        probabilities = activation_for(self.loss)(outputs).cpu()
+        decided = decode_for(self.loss)(probabilities)
+        targets = self.blocks[self.n_inp :]
+        return [
+            Prediction(targets[0].decode(index) if targets else bare(index), index, row)
+            for index, row in zip(decided, probabilities, strict=True)
+        ]
+
+
+def bare(value: Tensor) -> Any:
+    """A tensor's numbers: one as itself, several as a list."""
+    return value.item() if value.numel() == 1 else value.tolist()

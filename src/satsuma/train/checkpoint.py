@@ -1,0 +1,65 @@
+"""Weights on disk: safetensors files, written whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+SHOWN = 5  # how many layer names an error lists
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a crash at any moment leaves the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """The model's parameters and buffers as a safetensors file, by their names."""
+    weights = {
+        name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()
+    }  # clone: tied ones
+    write_whole(path, save(weights, dict(metadata or {})))
+    return path
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill the model from a safetensors file of weights.
+
+    Raises `FileNotFoundError`; `ValueError` for a damaged file, or naming the layers that do not fit.
+    """
+    assign_weights(model, read_weights(path), str(path))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def assign_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, *, assign: bool = False) -> None:
+    """`load_state_dict`, with an error that names the layers that do not fit and their shapes."""
+    own = model.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in weights]
+    faults += [f"{name} is not in the model" for name in weights if name not in own]
+    for name in own.keys() & weights.keys():
+        if own[name].shape != weights[name].shape:
+            faults.append(f"{name} is {list(weights[name].shape)}, the model's is {list(own[name].shape)}")
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise ValueError(f"{source}: its weights do not fit this model: {'; '.join(sorted(faults)[:SHOWN])}{more}")
+    model.load_state_dict(weights, assign=assign)
