@@ -14,8 +14,9 @@ from satsuma.data.dataloaders import DataLoaders
 from satsuma.errors import UserError, nearest
 from satsuma.vision.augment import RandomFlip, RandomLighting, RandomRotate, RandomShift
 from satsuma.vision.image import get_image_files
-from satsuma.vision.loaders import LOOKED_AT, ImageDataLoaders, image_sizes, read_table
+from satsuma.vision.loaders import ImageDataLoaders
 from satsuma.vision.normalize import Normalize
+from satsuma.vision.sources import LOOKED_AT, image_sizes, read_table
 
 NUMBERED = r"(.+)_\d+\.\w+$"  # great_pyrenees_173.jpg
 VALID_NAMES = ("valid", "val", "validation", "test")
@@ -102,6 +103,11 @@ def from_images(
         data = ImageDataLoaders.from_name_re(path, NUMBERED, valid_pct=valid_pct, **common)
         said = f"labels: what stands before the last _NUMBER in the names, {classes(data)}"
         return data, (said, f"split: {valid_pct:.0%} of each class held out")
+    if len(folders) == 1 and images[0].parent != path:
+        raise UserError(
+            f"{path}: all {len(images)} images lie in one folder, {images[0].parent.name}: that is one class, and at "
+            f"least two are needed to tell apart"
+        )
     raise UserError(
         f"{path}: {len(images)} images, but where are their labels? There are no class folders, no csv, and names such "
         f"as {images[0].name} do not tell. Say --label 're:PATTERN' with the label's part in parentheses."

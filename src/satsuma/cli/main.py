@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from satsuma.errors import SatsumaError
+
 HELP = """Train, inspect and use models on your own data.
 
 Errors are one clear message; add --debug anywhere to see the traceback. Exit codes: 0 done, 1 an error in what was
@@ -14,10 +16,13 @@ asked or in the data, 2 wrong usage, 130 interrupted (the last weights are saved
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
+# what our own code raises on purpose; anything else from it is a fault of ours
+FORESEEN = (SatsumaError, ValueError, TypeError, OSError, FloatingPointError)
+
 RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Folder that holds the runs.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option(help="Of everything random: same command, same model.")]
-Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels; only if they differ in size: 224.")]
+Size = Annotated[int | None, typer.Option(help="Side in pixels to resize to. Default: 224 if images differ in size.")]
 BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
 ValidPct = Annotated[float, typer.Option(help="Share held out, where the folders do not say.")]
 Workers = Annotated[int | None, typer.Option(help="Threads that load ahead. Default: one a core.")]
@@ -75,7 +80,7 @@ def train(
 
       satsuma train pets/
 
-      satsuma train pets/images --label 're:(.+)_\\d+\\.jpg$' --arch resnet18 --epochs 3
+      satsuma train pets/images --label 're:(.+)_\\d+.jpg$' --arch resnet18
 
       satsuma train scans/labels.csv --label diagnosis --size 128
     """
@@ -223,7 +228,7 @@ def message_of(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = bool(frames) and Path(__file__).parents[1] in Path(frames[-1].filename).parents
     text = str(error).strip() or type(error).__name__
-    if ours:
+    if ours and isinstance(error, FORESEEN):
         return text
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else text

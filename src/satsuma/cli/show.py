@@ -79,7 +79,9 @@ def run_runs(runs_dir: Path) -> None:
     rows = [(file.parent, read_history(file.parent)) for file in found]
     metrics = list(dict.fromkeys(k for _, (epochs, _) in rows for row in epochs for k in row))
     names = [k for k in metrics if k not in ("kind", "epoch", "time_s", "samples_per_s")]
-    table = Table("run", "when", "epochs", "steps", *names, "time", box=None)
+    table = Table(box=None)
+    for name in ("run", "when", "epochs", "steps", *names, "time"):
+        table.add_column(name, no_wrap=True)
     for folder, (epochs, steps) in rows:
         when = datetime.fromtimestamp((folder / "history.jsonl").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
         last = epochs[-1] if epochs else {}

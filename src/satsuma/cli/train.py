@@ -12,13 +12,15 @@ from rich.console import Console
 from satsuma.cli.guess import guess_data
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.errors import UserError
+from satsuma.errors import UserError, nearest
 from satsuma.functional.links import better_direction, part_name
 from satsuma.functional.losses import mae
 from satsuma.functional.metrics import accuracy
 from satsuma.learner.choices import SMALL_SIDE
 from satsuma.learner.learner import Learner
+from satsuma.nn.registry import ARCHITECTURES
 from satsuma.train.early_stopping import EarlyStopping
+from satsuma.train.precision import PRECISIONS, pick_device
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -45,8 +47,7 @@ class TrainOptions:
 
 def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
-    if options.epochs < 1:
-        raise UserError(f"--epochs must be 1 or more, got {options.epochs}")
+    refuse_options(options)
     run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
     learn = make_learner(path, options, run_dir)
     rate = chosen_rate(learn, options.lr)
@@ -65,21 +66,53 @@ def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: 
     return learn
 
 
+def refuse_options(options: TrainOptions) -> None:
+    """Raise `UserError` for what can be told before any data is read."""
+    if options.epochs < 1:
+        raise UserError(f"--epochs must be 1 or more, got {options.epochs}")
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size must be 1 or more, got {options.batch_size}")
+    if options.size is not None and options.size < 8:
+        raise UserError(f"--size must be 8 pixels or more, got {options.size}")
+    if not 0 < options.valid_pct < 1:
+        raise UserError(f"--valid-pct is a share above 0 and below 1, got {options.valid_pct}")
+    if options.arch is not None and options.arch not in ARCHITECTURES:
+        raise UserError(f"--arch {options.arch}: {nearest(options.arch, ARCHITECTURES)}")
+    if options.precision not in PRECISIONS:
+        raise UserError(f"--precision {options.precision}: {nearest(options.precision, PRECISIONS)}")
+    if options.lr != "find":
+        parsed_rate(options.lr)
+    pick_device(options.device)
+
+
+def parsed_rate(lr: str) -> float:
+    try:
+        rate = float(lr)
+    except ValueError:
+        raise UserError(f"--lr is a number or 'find', got {lr!r}") from None
+    if not 0 < rate < float("inf"):
+        raise UserError(f"--lr must be above 0, got {lr}")
+    return rate
+
+
 def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Learner:
     """Guess the task, say what was guessed and what is wrong with the data, and build the learner."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        guessed = guess_data(
-            path,
-            label=options.label,
-            size=options.size,
-            batch_size=options.batch_size,
-            valid_pct=options.valid_pct,
-            augment=options.augment,
-            skip_unreadable=options.skip_unreadable,
-            seed=options.seed,
-            workers=options.workers,
-        )
+        try:
+            guessed = guess_data(
+                path,
+                label=options.label,
+                size=options.size,
+                batch_size=options.batch_size,
+                valid_pct=options.valid_pct,
+                augment=options.augment,
+                skip_unreadable=options.skip_unreadable,
+                seed=options.seed,
+                workers=options.workers,
+            )
+        except ValueError as error:
+            raise UserError(str(error).replace('on_unreadable="skip"', "--skip-unreadable")) from error
     for line in guessed.said:
         console.print(line, markup=False)
     for warning in caught:
@@ -106,13 +139,7 @@ def chosen_rate(learn: Learner, lr: str) -> float:
         found = learn.lr_find()
         console.print(f"learning rate: {found.valley:.2g} (valley)")
         return found.valley
-    try:
-        rate = float(lr)
-    except ValueError:
-        raise UserError(f"--lr is a number or 'find', got {lr!r}") from None
-    if not rate > 0:
-        raise UserError(f"--lr must be above 0, got {lr}")
-    return rate
+    return parsed_rate(lr)
 
 
 def monitored(learn: Learner) -> str:
@@ -156,6 +183,7 @@ def new_run_dir(runs_dir: Path, name: str, *, numbered: bool) -> Path:
 
 def run_lr_find(path: Path, options: TrainOptions, output: Path) -> Any:
     """Sweep the rate, print the suggestions, write the plot."""
+    refuse_options(options)
     learn = make_learner(path, options, None)
     found = learn.lr_find()
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -159,7 +159,7 @@ class DataLoaders:
 
         `valid`: the arrays (x, y) to validate on; otherwise a random share `valid_pct` of the rows is held out.
         Labels that are integers or text become categories; floating-point targets are regressed, [N] as [N 1].
-        uint8 `x` is taken as pixels: batches are float32 in 0..1. `drop_last` leaves out training's last, shorter batch.
+        uint8 `x` is taken as pixels: batches are float32 in 0..1. `drop_last` leaves out a last, shorter batch.
         Raises `ValueError` naming the rows of NaN, a length that differs, or a dtype that holds no numbers.
         """
         x_train, labels = to_tensor(x, name="x"), target_values(y, "y")

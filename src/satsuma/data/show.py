@@ -68,7 +68,8 @@ def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: in
     """Pictures [H W] or [H W 3] in rows, each under its title."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(ncols * size, nrows * (size + 0.35)), layout="constrained")
+    lines = max((text.count("\n") + 1 for text in titles), default=1)
+    figure = Figure(figsize=(ncols * size, nrows * (size + 0.2 * lines)), layout="constrained")
     for i, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
         axes = figure.add_subplot(nrows, ncols, i + 1)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(picture) < 64 else "auto")

@@ -25,6 +25,7 @@ def train(run: Run, data: Batches, *, epochs: int, micro: int | None = None) -> 
             loss = add_gradients(run, batch, micro)
             norm = clip_gradients(run)
             update_weights(run)
+            clear_gradients(run)
             run.step += 1
             yield Step(run.first_epoch + epoch, run.step, rate, loss, norm)  # tensors: .item() is the reader's sync
             if run.stop:
@@ -93,4 +94,10 @@ def update_weights(run: Run) -> None:
     else:
         run.scaler.step(run.optimizer)
         run.scaler.update()
-    run.optimizer.zero_grad(set_to_none=True)
+
+
+def clear_gradients(run: Run) -> None:
+    """As `optimizer.zero_grad()`, whose profiling label costs a tiny network a fiftieth of its step."""
+    for group in run.optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None

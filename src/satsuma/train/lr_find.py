@@ -55,8 +55,8 @@ class RateFinder:
         loss_axes.plot(self.lrs, self.losses, color="0.8", linewidth=1, label="loss")
         loss_axes.plot(self.lrs, self.smoothed, color="tab:blue", label="smoothed")
         for (name, lr), color in zip(self.suggestions.items(), ("tab:orange", "tab:green", "tab:purple"), strict=True):
-            nearest = min(range(len(self.lrs)), key=lambda i: abs(math.log(self.lrs[i] / lr)))
-            loss_axes.plot(lr, self.smoothed[nearest], "o", color=color, label=f"{name} {lr:.2g}")
+            place = min(bisect.bisect_left(self.lrs, lr), len(self.lrs) - 1)  # rates rise from step to step
+            loss_axes.plot(lr, self.smoothed[place], "o", color=color, label=f"{name} {lr:.2g}")
         low, start = min(self.smoothed), self.smoothed[0]
         loss_axes.set_ylim(low - 0.1 * (start - low), start + 0.5 * (start - low) if start > low else None)
         loss_axes.set(xscale="log", xlabel="learning rate", ylabel="loss")

@@ -98,7 +98,9 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     low, high = values.min(), values.max()
     limit = 255 if image.mode == "F" else 65535
     if not (low >= 0 and high <= limit):  # so that NaN is refused too
-        raise ValueError(f"its pixels go from {low:.4g} to {high:.4g}, 0 to {limit} is expected; scale and save it anew")
+        raise ValueError(
+            f"its pixels go from {low:.4g} to {high:.4g}, 0 to {limit} is expected; scale and save it anew"
+        )
     if image.mode == "F":
         return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
     return Image.fromarray((values.astype(np.int32) >> 8).astype(np.uint8))

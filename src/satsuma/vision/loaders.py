@@ -1,25 +1,39 @@
 """`ImageDataLoaders`: loaders of images from folders, names, lists and tables, in one call."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.getters import ColReader, ItemGetter, RegexLabeller, parent_label, using_attr
-from satsuma.data.splitters import ColSplitter, GrandparentSplitter, StratifiedSplitter
-from satsuma.errors import nearest, spelled
+from satsuma.data.getters import (
+    ColReader,
+    ItemGetter,
+    RegexLabeller,
+    parent_label,
+    using_attr,
+)
+from satsuma.data.splitters import ColSplitter, GrandparentSplitter, RandomSplitter, StratifiedSplitter
+from satsuma.errors import spelled
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.image import get_image_files
 from satsuma.vision.normalize import Normalize
 from satsuma.vision.resize import Resize
+from satsuma.vision.sources import (
+    LOOKED_AT,
+    image_sizes,
+    images_below,
+    read_table,
+    refuse_columns,
+    refuse_strays,
+    split_folders,
+)
 
 DEFAULT_SIZE = 224  # pixels, where images differ in size and none is asked for
-LOOKED_AT = 50  # how many images decide whether all have one size already
 
 
 class ImageDataLoaders:
@@ -53,18 +67,21 @@ class ImageDataLoaders:
         check: bool = True,
         on_unreadable: str = "raise",
     ) -> DataLoaders:
-        """Images in class folders: `path/cats/1.jpg`, or `path/train/cats/1.jpg` and `path/valid/...`.
+        """Images in class folders: `path/cats/1.jpg`, or `path/train/cats/1.jpg` and `path/valid/cats/2.jpg`.
 
-        Where folders named `train` and `valid` exist they are the split (unless `valid_pct` is given); otherwise
-        a fifth of each class is held out.
+        Where there are class folders below `train` and `valid`, these are the split; with `valid_pct`, or where
+        `train` is the only folder, a share of each class below `train` is held out (a fifth unless given). Without
+        them all class folders are split so. Other folders beside them (`test`) are not read.
         """
         root = Path(path)
-        split_exists = (root / train).is_dir() and (root / valid).is_dir() and valid_pct is None
-        random = StratifiedSplitter(0.2 if valid_pct is None else valid_pct, seed)
+        parts = split_folders(root, train, valid, valid_pct is not None)
+        get_items = functools.partial(get_image_files, folders=parts) if parts else get_image_files
+        files = images_below(root, parts)
+        refuse_strays(root, parts, files)
         block = image_block(
-            get_image_files(root),
-            get_items=get_image_files,
-            splitter=GrandparentSplitter(train, valid) if split_exists else random,
+            files,
+            get_items=get_items,
+            splitter=GrandparentSplitter(train, valid) if len(parts) == 2 else share_splitter(y_block, valid_pct, seed),
             get_x=None,
             get_y=parent_label,
             y_block=y_block,
@@ -99,9 +116,9 @@ class ImageDataLoaders:
         >>> ImageDataLoaders.from_name_re("pets/images", r"(.+)_\\d+.jpg$", size=224)  # doctest: +SKIP
         """
         block = image_block(
-            get_image_files(path),
+            images_below(Path(path), ()),
             get_items=get_image_files,
-            splitter=StratifiedSplitter(valid_pct, seed),
+            splitter=share_splitter(y_block, valid_pct, seed),
             get_x=None,
             get_y=using_attr(RegexLabeller(pat), "name"),
             y_block=y_block,
@@ -138,7 +155,7 @@ class ImageDataLoaders:
         block = image_block(
             files,
             get_items=None,
-            splitter=StratifiedSplitter(valid_pct, seed),
+            splitter=share_splitter(y_block, valid_pct, seed),
             get_x=ItemGetter(0),
             get_y=ItemGetter(1),
             y_block=y_block,
@@ -175,13 +192,12 @@ class ImageDataLoaders:
 
         `fn_col`, `label_col`: name or position. `valid_col`: a column that is true for the rows to hold out.
         """
-        for col in (fn_col, label_col, valid_col or fn_col):
-            refuse_column(frame, col)
+        refuse_columns(frame, "the table", (fn_col, label_col, valid_col or fn_col))
         reader = ColReader(fn_col, pref=Path(path))
         block = image_block(
             [reader(row) for _, row in frame.head(LOOKED_AT).iterrows()],
             get_items=None,
-            splitter=ColSplitter(valid_col) if valid_col else StratifiedSplitter(valid_pct, seed),
+            splitter=ColSplitter(valid_col) if valid_col else share_splitter(y_block, valid_pct, seed),
             get_x=reader,
             get_y=ColReader(label_col),
             y_block=y_block,
@@ -215,9 +231,14 @@ class ImageDataLoaders:
         check: bool = True,
         on_unreadable: str = "raise",
     ) -> DataLoaders:
-        """A csv file of file names and labels, read as `from_frame` does; names are below `path` (the csv's folder)."""
+        """A csv file of file names and labels, read as `from_frame` does; names are below `path` (the csv's folder).
+
+        The file is UTF-8. Only an empty field is a missing label: "NA" and "None" are labels as any other.
+        """
+        frame = read_table(csv, delimiter, fn_col)
+        refuse_columns(frame, str(csv), (fn_col, label_col, valid_col or fn_col))
         return ImageDataLoaders.from_frame(
-            read_table(csv, delimiter),
+            frame,
             path=Path(csv).parent if path is None else path,
             fn_col=fn_col,
             label_col=label_col,
@@ -266,23 +287,6 @@ def image_block(
     )
 
 
-def image_sizes(images: Sequence[Any]) -> set[tuple[int, int]]:
-    """The (width, height) of an even choice of up to `LOOKED_AT` images; what cannot be read is passed over."""
-    sizes = set()
-    for image in images[:: max(1, len(images) // LOOKED_AT)]:
-        try:
-            if isinstance(image, str | Path):
-                with Image.open(image) as opened:
-                    sizes.add(opened.size)
-            elif hasattr(image, "mode"):
-                sizes.add(image.size)
-            else:
-                sizes.add((image.shape[1], image.shape[0]))
-        except (OSError, Image.DecompressionBombError):
-            continue
-    return sizes
-
-
 def load(
     block: DataBlock,
     source: Any,
@@ -298,19 +302,8 @@ def load(
     )
 
 
-def read_table(csv: str | Path, delimiter: str = ",") -> Any:
-    """A csv file as a pandas data frame; `ValueError` that names the file and line where it cannot be read."""
-    import pandas as pd
-
-    try:
-        return pd.read_csv(csv, sep=delimiter, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{csv}: cannot be read as a csv file: {' '.join(str(error).split())}") from error
-
-
-def refuse_column(frame: Any, col: str | int) -> None:
-    if isinstance(col, int):
-        if not 0 <= col < len(frame.columns):
-            raise ValueError(f"the table has {len(frame.columns)} columns, there is no column number {col}")
-    elif col not in frame.columns:
-        raise ValueError(f"the table has no column {col!r}: {nearest(col, [str(c) for c in frame.columns])}")
+def share_splitter(y_block: Any, valid_pct: float | None, seed: int) -> StratifiedSplitter | RandomSplitter:
+    """Hold out a share (a fifth if None): of each class where the label is a category, else of all."""
+    share = 0.2 if valid_pct is None else valid_pct
+    categories = y_block is None or y_block is CategoryBlock or isinstance(y_block, CategoryBlock)
+    return StratifiedSplitter(share, seed) if categories else RandomSplitter(share, seed)

@@ -1,7 +1,6 @@
 """`Resize`: bring every image to one size. H height, W width."""
 
 from dataclasses import dataclass
-
 from typing import Any
 
 import numpy as np

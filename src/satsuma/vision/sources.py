@@ -1,0 +1,117 @@
+"""Where labelled images come from: what lies in a folder, and what stands in a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from satsuma.data.checks import listing
+from satsuma.data.getters import get_files, seen_folders
+from satsuma.errors import nearest
+from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files
+
+ORIENTATION = 0x0112  # the EXIF tag
+LOOKED_AT = 50  # how many images decide whether all have one size already
+
+
+def split_folders(root: Path, train: str, valid: str, by_share: bool) -> tuple[str, ...]:
+    """The folders below `root` to read: (train, valid), (train,) or, without such folders, () for all.
+
+    Only folders that hold class folders count, so that a class may be called "valid".
+    """
+    if not root.is_dir():
+        return ()  # listing the images says what is wrong
+    found = [name for name in (train, valid) if any(p.is_dir() for p in (root / name).glob("*"))]
+    others = [p.name for p in root.iterdir() if p.is_dir() and p.name not in found and not p.name.startswith(".")]
+    if train in found and (by_share or not others or valid in found):
+        return (train,) if by_share or valid not in found else (train, valid)
+    if found:
+        missing, name = (valid, "valid") if train in found else (train, "train")
+        raise ValueError(
+            f"{root}: there are class folders below {found[0]!r} but none below {missing!r}; {seen_folders(root)}. "
+            f'Say which it is, as {name}="...", or hold out a share of the training folder by valid_pct=0.2.'
+        )
+    return ()
+
+
+def images_below(root: Path, folders: tuple[str, ...]) -> list[Path]:
+    """The image files below `root`; `ValueError` that says what is there instead if there are none."""
+    files = get_image_files(root, folders=folders)
+    if not files:
+        others = get_files(root)
+        kinds = ", ".join(sorted({f.suffix.lower() or "no ending" for f in others})[:8])
+        seen = f"it holds {len(others)} other files ({kinds})" if others else "it is empty"
+        raise ValueError(f"{root}: no images found (looked for {', '.join(IMAGE_EXTENSIONS)}); {seen}")
+    return files
+
+
+def refuse_strays(root: Path, parts: tuple[str, ...], files: Sequence[Path]) -> None:
+    """Raise `ValueError` for images that lie in no class folder."""
+    tops = {root / part for part in parts} or {root}
+    strays = [str(f) for f in files if f.parent in tops]
+    if strays:
+        raise ValueError(
+            f"{len(strays)} of {len(files)} images have no label, as they lie in no class folder: {listing(strays)}. "
+            f"Move them, or label by file name: from_name_re."
+        )
+
+
+def image_sizes(images: Sequence[Any]) -> set[tuple[int, int]]:
+    """The (width, height) of an even choice of up to `LOOKED_AT` images; what cannot be read is passed over."""
+    sizes = set()
+    for image in images[:: max(1, len(images) // LOOKED_AT)]:
+        try:
+            if isinstance(image, str | Path):
+                with Image.open(image) as opened:
+                    sizes.add(upright_size(opened))
+            elif isinstance(image, Image.Image):
+                sizes.add(upright_size(image))
+            else:
+                sizes.add((image.shape[1], image.shape[0]))
+        except Exception:
+            continue
+    return sizes
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) once the EXIF orientation is applied: values 5 to 8 lay the picture on its side."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
+
+
+def read_table(csv: str | Path, delimiter: str = ",", fn_col: str | int | None = None) -> Any:
+    """A csv file as a data frame, its names as text ("007"); `ValueError` naming a file that cannot be read."""
+    import pandas as pd
+
+    try:
+        names = list(pd.read_csv(csv, sep=delimiter, encoding="utf-8-sig", nrows=0).columns)
+        text = names[fn_col] if isinstance(fn_col, int) and fn_col < len(names) else fn_col
+        frame = pd.read_csv(
+            csv,
+            sep=delimiter,
+            encoding="utf-8-sig",
+            dtype=None if text is None else {text: str},
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{csv}: cannot be read as a csv file: {' '.join(str(error).split())}") from error
+    if frame.empty:
+        raise ValueError(f"{csv}: has no rows below its header")
+    return frame
+
+
+def refuse_columns(frame: Any, name: str, cols: Sequence[str | int]) -> None:
+    """Raise `ValueError` if one of `cols`, names or positions, is not a column of `frame`."""
+    if not hasattr(frame, "columns"):
+        raise TypeError(f"from_frame takes a data frame, got {type(frame).__name__}; for a file use from_csv")
+    columns = [str(c) for c in frame.columns]
+    for col in cols:
+        if isinstance(col, int) and not 0 <= col < len(columns):
+            raise ValueError(
+                f"{name} has no column number {col} (counted from 0); its columns: {', '.join(columns)}. "
+                f"Is it separated by something else than delimiter=','?"
+            )
+        if isinstance(col, str) and col not in columns:
+            raise ValueError(f"{name} has no column {col!r}: {nearest(col, columns)}")

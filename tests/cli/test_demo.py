@@ -1,0 +1,22 @@
+"""`satsuma demo`: the main job, on digits that come with scikit-learn."""
+
+from pathlib import Path
+
+
+def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path: Path) -> None:
+    result = satsuma("demo")
+    assert result.code == 0, result.err
+    folder = tmp_path / "satsuma-demo"
+    assert len(list((folder / "digits" / "train").rglob("*.png"))) == 1437
+    assert len(list((folder / "digits" / "valid").rglob("*.png"))) == 360
+    assert "the model says" in result.out
+    last = [line.split() for line in result.out.splitlines() if line.strip().startswith("4 ")][-1]
+    assert float(last[3]) >= 0.95  # accuracy after five epochs
+    assert result.out.count("\n  satsuma ") == 3
+    commands = [
+        line.strip().removeprefix("satsuma ") for line in result.out.splitlines() if line.startswith("  satsuma")
+    ]
+    for command in commands[:2]:  # the third is for the user's own folder
+        assert satsuma(*command.split()).code == 0
+    again = satsuma("demo", "--epochs", "1")
+    assert "digits-2" in again.out

@@ -1,0 +1,35 @@
+"""The command line's verbs and options are a promise: a change to them must be made here too."""
+
+import typer.main
+
+from satsuma.cli.main import app
+
+DATA = ["--label", "--arch", "--size", "--batch-size", "--seed", "--device"]
+FROZEN = {
+    "demo": ["--folder", "--epochs", "--seed"],
+    "train": [
+        "path", "--label", "--arch", "--epochs", "--lr", "--size", "--batch-size", "--valid-pct", "--augment",
+        "--early-stop", "--skip-unreadable", "--seed", "--device", "--precision", "--workers", "--name", "--runs-dir",
+    ],
+    "lr-find": ["path", *DATA, "--output"],
+    "predict": ["model", "items", "--top", "--json", "--device"],
+    "show": ["path", "--label", "--size", "--output"],
+    "runs": ["runs_dir"],
+    "doctor": ["model"],
+}  # fmt: skip
+
+
+def test_verbs_and_options_are_frozen() -> None:
+    command = typer.main.get_command(app)
+    found = {}
+    for name, verb in command.commands.items():  # type: ignore[attr-defined]
+        found[name] = [p.opts[0] for p in verb.params if "--help" not in p.opts]
+    assert found == FROZEN
+
+
+def test_every_verb_has_help_with_an_example() -> None:
+    command = typer.main.get_command(app)
+    for name, verb in command.commands.items():  # type: ignore[attr-defined]
+        assert f"satsuma {name}" in (verb.help or ""), name
+        for parameter in verb.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"

@@ -1,0 +1,22 @@
+"""What tests of several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def shared_data(name: str) -> Path:
+    """The folder or file `name` of the shared data sets ($SATSUMA_DATA, or ../shared/data); the test skips without."""
+    path = Path(os.environ.get("SATSUMA_DATA", SHARED)) / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there; set SATSUMA_DATA to the folder of the shared data sets")
+    return path
+
+
+@pytest.fixture(name="shared_data")
+def shared_data_fixture():
+    """`shared_data` for tests, which cannot import this file."""
+    return shared_data

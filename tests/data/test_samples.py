@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from satsuma.data.blocks import CategoryBlock, RegressionBlock, TransformBlock
+from satsuma.data.getters import ColReader, ItemGetter
+from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
+from satsuma.data.transforms import make_steps
+
+
+def noise(x, rng=None):
+    return x if rng is None else x + rng.random()
+
+
+def explode(x):
+    raise RuntimeError("boom")
+
+
+def samples(blocks, *transforms):
+    items = [(Path(f"{i}.npy"), np.full(3, i, np.float32), i) for i in range(5)]
+    getters = tuple(ItemGetter(1) for _ in blocks)
+    return Samples(items, getters, tuple(blocks), make_steps(transforms))
+
+
+def test_a_sample_is_a_tuple_of_tensors():
+    x, y = samples([TransformBlock(), RegressionBlock(3)])[2]
+    assert x.tolist() == y.tolist() == [2, 2, 2]
+
+
+def test_item_transforms_leave_targets_alone():
+    dataset = samples([TransformBlock(), RegressionBlock(3)], noise)
+    x, y = dataset.sample(2, np.random.default_rng(3))
+    assert x.tolist() == pytest.approx([2 + np.random.default_rng(3).random()] * 3)
+    assert y.tolist() == [2, 2, 2]
+    assert dataset.random
+    assert dataset[2][0].tolist() == [2, 2, 2]
+
+
+def test_an_image_and_its_mask_get_the_same_draws():
+    x, mask = samples([TransformBlock(), TransformBlock()], noise).sample(2, np.random.default_rng(3))
+    assert x.tolist() == mask.tolist() != [2, 2, 2]
+
+
+def test_a_failing_transform_is_named_with_the_file():
+    with pytest.raises(ValueError, match=r"2\.npy: the item transform explode failed: boom") as caught:
+        Samples([Path("2.npy")], (len_of_name,), (TransformBlock(),), make_steps([noise, explode]))[0]
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def len_of_name(path):
+    return len(path.name)
+
+
+def test_a_failing_block_is_named_with_the_file():
+    dataset = Samples(["cow.jpg"], (identity,), (CategoryBlock(("ant", "cat")),), make_steps(None))
+    with pytest.raises(ValueError, match=r"label 'cow\.jpg' is not in the vocab"):
+        dataset[0]
+
+
+def test_a_failing_getter_is_named_with_the_item():
+    with pytest.raises(ValueError, match=r"explode failed for 7\.jpg: boom"):
+        get_value(explode, Path("7.jpg"))
+
+
+def test_what_items_are_called():
+    assert item_name(Path("a b/1.jpg"), identity) == "a b/1.jpg"
+    assert item_name((Path("1.jpg"), "cat"), ItemGetter(0)) == "1.jpg"
+    assert item_name(pd.Series({"name": "1.jpg"}), ColReader("name", pref=Path("d"))) == "d/1.jpg"
+    assert item_name((3, 5), ItemGetter(0)) == "(3, 5)"
+    assert item_name("x", ItemGetter(7)) == "x"
+    assert len(short("ab\n" * 100)) == 120
+
+
+def test_rows_of_a_frame_keep_the_types_of_their_columns():
+    row = listed(pd.DataFrame({"label": [3], "target": [2.5]}))[0]
+    assert type(row["label"]) is int
+    assert listed(iter("ab")) == ["a", "b"]

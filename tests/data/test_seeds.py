@@ -1,0 +1,39 @@
+import torch
+
+from satsuma.data.seeds import ORDER, SAMPLE, epoch_order, mix_seed, numpy_generator, set_seed, torch_generator
+
+
+def test_every_key_matters_and_so_does_their_order():
+    seeds = {mix_seed(42, *keys) for keys in [(), (0,), (1,), (0, 0), (0, 1), (1, 0), (ORDER, 5, 7), (SAMPLE, 5, 7)]}
+    assert len(seeds) == 8
+
+
+def test_seeds_of_a_grid_do_not_collide():
+    assert len({mix_seed(s, SAMPLE, e, i) for s in range(7) for e in range(11) for i in range(101)}) == 7 * 11 * 101
+
+
+def test_negative_and_large_seeds_are_welcome():
+    torch_generator(-1, 0)
+    numpy_generator(2**70, 0)
+
+
+def test_generators_repeat():
+    assert torch.equal(torch.rand(3, generator=torch_generator(5, 2)), torch.rand(3, generator=torch_generator(5, 2)))
+    assert numpy_generator(5, 2).random() == numpy_generator(5, 2).random()
+    assert numpy_generator(5, 2).random() != numpy_generator(5, 3).random()
+
+
+def test_an_epochs_order_is_a_permutation_that_depends_on_seed_and_epoch():
+    order = epoch_order(101, seed=3, epoch=2)
+    assert sorted(order.tolist()) == list(range(101))
+    assert torch.equal(order, epoch_order(101, seed=3, epoch=2))
+    assert not torch.equal(order, epoch_order(101, seed=3, epoch=1))
+    assert not torch.equal(order, epoch_order(101, seed=2, epoch=2))
+
+
+def test_set_seed_seeds_the_layers_first_weights():
+    with torch.random.fork_rng():
+        set_seed(7)
+        first = torch.nn.Linear(2, 3).weight
+        set_seed(7)
+        assert torch.equal(first, torch.nn.Linear(2, 3).weight)
