@@ -8,7 +8,7 @@ from satsuma.cli.train import TrainOptions, run_train
 from satsuma.errors import MissingExtraError
 
 console = Console(highlight=False, soft_wrap=True)
-SIDE = 32  # pixels of the pictures written; the digits themselves are 8 by 8
+SIDE, INNER = 32, 24  # pixels of the pictures written, and of the digit (8 by 8 in the data) within its margin
 HELD_OUT = 5  # every fifth digit goes to the validation folder
 
 
@@ -37,7 +37,7 @@ def write_digits(folder: Path) -> list[Path]:
     except ImportError as error:
         raise MissingExtraError("the demo's digits come with scikit-learn: pip install 'satsuma[demo]'") from error
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     data = load_digits()
     files = []
@@ -48,5 +48,6 @@ def write_digits(folder: Path) -> list[Path]:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             small = Image.fromarray((image * (255 / 16)).round().astype(np.uint8))  # values 0..16
-            small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(file)
+            drawn = small.resize((INNER, INNER), Image.Resampling.BICUBIC)
+            ImageOps.expand(drawn, (SIDE - INNER) // 2, fill=0).save(file)
     return files

@@ -32,7 +32,9 @@ def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequenc
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(losses, color="tab:blue", alpha=0.25, linewidth=0.8)
-    axes.plot(smoothed(losses), color="tab:blue", label="training (smoothed)")
+    axes.plot(
+        smoothed(losses, keep=1 - min(0.3, 30 / max(1, len(losses)))), color="tab:blue", label="training (smoothed)"
+    )
     axes.plot(places, valid, color="tab:orange", marker="o", markersize=4, label="validation")
     top = max([*sorted(losses)[: max(1, int(len(losses) * 0.98))], *valid])
     axes.set(xlabel="step", ylabel="loss", ylim=(min(0.0, *losses, *valid), top * 1.05 if top > 0 else None))
@@ -41,7 +43,7 @@ def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequenc
     return figure
 
 
-def smoothed(values: Sequence[float], keep: float = 0.95) -> list[float]:
+def smoothed(values: Sequence[float], *, keep: float) -> list[float]:
     """Exponential average, corrected for its start."""
     average, out = 0.0, []
     for i, value in enumerate(values, 1):

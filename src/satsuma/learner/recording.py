@@ -73,8 +73,9 @@ def recipe_code(recipe: dict[str, Any], name: str) -> str:
         made = f"...  # yours: {data['source'].get('opaque', '')}"
     else:
         source = to_code(data["source"], imports)
-        options = ", ".join(f"{k}={data[k]!r}" for k in ("bs", "seed", "workers", "drop_last"))
-        made = f"{to_code(data['block'], imports)}.dataloaders(\n    {source}, {options}\n)"
+        options = ", ".join(f"{k}={data[k]!r}" for k in ("bs", "seed", "drop_last"))
+        parts = "".join(f"    {k}={to_code(v, imports)},\n" for k, v in data["block"]["kwargs"].items())
+        made = f"sm.DataBlock(\n{parts}).dataloaders({source}, {options})"
     settings = recipe["settings"]
     lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if v not in (None, 0.0, [])]
     fits = []

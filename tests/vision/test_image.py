@@ -1,0 +1,244 @@
+"""Reading images in every mode they are saved in, against pixels computed by hand or by Pillow."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from satsuma.vision.image import examine_image, get_image_files, read_image
+
+RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+GREY = RGB[..., 0]
+ALPHA = np.random.default_rng(1).integers(0, 256, (5, 7), dtype=np.uint8)
+
+
+def saved(image, suffix="png", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, suffix, **options)
+    return buffer.getvalue()
+
+
+def pixels(source, channels=3):
+    return np.asarray(read_image(source, channels))
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a, b)
+
+
+# modes
+
+
+def test_colour_and_grey():
+    png = saved(Image.fromarray(RGB))
+    same(pixels(png), RGB)
+    same(pixels(png, 1), np.asarray(Image.fromarray(RGB).convert("L")))
+    same(pixels(saved(Image.fromarray(GREY))), np.stack([GREY] * 3, 2))
+    same(pixels(saved(Image.fromarray(GREY)), 1), GREY)
+
+
+def test_black_and_white():
+    bits = GREY > 127
+    same(pixels(saved(Image.fromarray(bits)), 1), bits * np.uint8(255))
+
+
+def test_transparency_is_dropped_or_kept():
+    rgba = np.dstack([RGB, ALPHA])
+    png = saved(Image.fromarray(rgba))
+    same(pixels(png), RGB)
+    same(pixels(png, 4), rgba)
+    same(pixels(saved(Image.fromarray(RGB)), 4)[..., 3], 255)
+
+
+def test_grey_with_transparency():
+    png = saved(Image.fromarray(np.dstack([GREY, ALPHA])))
+    assert Image.open(io.BytesIO(png)).mode == "LA"
+    same(pixels(png, 1), GREY)
+    same(pixels(png), np.stack([GREY] * 3, 2))
+    same(pixels(png, 4)[..., 3], ALPHA)
+
+
+def palette_image():
+    image = Image.fromarray(np.arange(35, dtype=np.uint8).reshape(5, 7) % 4, mode="P")
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [10, 20, 30]], np.uint8)
+    image.putpalette(colours.tobytes())
+    return image, colours[np.asarray(image)]
+
+
+def test_palettes():
+    image, colours = palette_image()
+    same(pixels(saved(image)), colours)
+    same(pixels(saved(image, "gif")), colours)
+
+
+def test_palettes_with_transparency():
+    image, colours = palette_image()
+    png = saved(image, transparency=2)
+    assert Image.open(io.BytesIO(png)).info["transparency"] == 2
+    same(pixels(png), colours)
+    same(pixels(png, 4)[..., 3], np.where(np.asarray(image) == 2, 0, 255))
+
+
+@pytest.mark.parametrize("highest", [255, 256, 4095, 65535])
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_sixteen_bits_keep_their_upper_eight(highest, kind):
+    # also in a dark image, so that all images of a set are as bright as they are to each other
+    values = np.linspace(0, highest, 35).astype(np.uint16).reshape(5, 7)
+    same(pixels(saved(Image.fromarray(values), kind), 1), (values >> 8).astype(np.uint8))
+    same(pixels(saved(Image.fromarray(values), kind))[..., 1], (values >> 8).astype(np.uint8))
+
+
+def test_floats_of_0_to_1_or_0_to_255():
+    values = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
+    expected = (values * 255).round().astype(np.uint8)
+    same(pixels(saved(Image.fromarray(values), "tiff"), 1), expected)
+    same(pixels(saved(Image.fromarray(expected.astype(np.float32)), "tiff"), 1), expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 256), (0, np.nan)])
+def test_floats_of_another_range_are_refused(low, high):
+    values = np.full((5, 7), low, np.float32)
+    values[2, 3] = high
+    with pytest.raises(ValueError, match="its pixels go from .* 0 to 255 is expected"):
+        read_image(saved(Image.fromarray(values), "tiff"))
+
+
+def test_large_integers_are_refused():
+    with pytest.raises(ValueError, match="go from 0 to 7e.04, 0 to 65535 is expected"):
+        read_image(saved(Image.fromarray(np.array([[0, 70000]], np.int32)), "tiff"))
+
+
+def test_cmyk():
+    cmyk = Image.fromarray(RGB).convert("CMYK")
+    same(pixels(saved(cmyk, "tiff")), RGB)  # Pillow's plain conversion there and back
+    jpeg = saved(cmyk, "jpeg", quality=100)
+    assert Image.open(io.BytesIO(jpeg)).mode == "CMYK"
+    same(pixels(jpeg), np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")))
+    assert np.abs(pixels(jpeg).astype(int) - RGB).mean() < 30
+
+
+TURNS = {
+    1: RGB,
+    2: RGB[:, ::-1],
+    3: RGB[::-1, ::-1],
+    4: RGB[::-1],
+    5: RGB.swapaxes(0, 1),
+    6: np.rot90(RGB, -1),
+    7: RGB[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90(RGB, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_exif_orientation(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    same(pixels(saved(Image.fromarray(RGB), exif=exif)), TURNS[orientation])
+
+
+def test_the_first_frame_of_an_animation():
+    image, colours = palette_image()
+    same(pixels(saved(image, "gif", save_all=True, append_images=[Image.new("P", (7, 5))])), colours)
+
+
+# sources
+
+
+def test_paths_bytes_arrays_and_pictures(tmp_path):
+    path = tmp_path / "größe mit 空白.png"
+    Image.fromarray(RGB).save(path)
+    for source in (path, str(path), path.read_bytes(), RGB, Image.fromarray(RGB)):
+        same(pixels(source), RGB)
+    same(pixels(GREY[..., None], 1), GREY)
+    same(pixels(np.dstack([GREY, ALPHA]), 1), GREY)
+
+
+@pytest.mark.parametrize(
+    "array", [RGB.astype(np.float32), RGB.astype(np.uint16), RGB.transpose(2, 0, 1)[:, :, :5], RGB[0, 0]]
+)
+def test_arrays_of_another_kind_are_refused(array):
+    with pytest.raises(ValueError, match=r"is uint8 0\.\.255, \[H W\] or \[H W C\] with 1 to 4 channels last, got"):
+        read_image(array)
+
+
+def test_what_is_no_image_source():
+    with pytest.raises(TypeError, match="an image is a path, bytes, a NumPy array .* got Tensor"):
+        read_image(torch.zeros(3, 5, 7))
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg"):
+        read_image("nowhere.jpg")
+
+
+# damage
+
+JPEG = saved(Image.fromarray(RGB).resize((70, 50)), "jpeg")
+PNG = saved(Image.fromarray(RGB).resize((70, 50)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", r"the file is empty \(0 bytes\)"),
+        (b"breed,id\ncat,5\n", "not an image but a text file"),
+        (b'<?xml version="1.0"?><svg/>', "not an image but a markup file"),
+        (b"\0\1\2\3" * 9, "not an image in a format that can be read"),
+        (JPEG[: len(JPEG) // 2], "damaged or cut off"),
+        (PNG[: len(PNG) // 2], "damaged or cut off"),
+        (JPEG[:20], ""),
+        (PNG[:20], ""),
+        (PNG[:60] + b"\xff" * 30 + PNG[90:], ""),
+    ],
+)
+def test_damaged_files_are_named_with_the_reason(tmp_path, raw, reason):
+    path = tmp_path / "rex 5.jpg"
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=rf"rex 5\.jpg: .*{reason}"):
+        read_image(path)
+    facts = examine_image(path)
+    assert facts.problem
+    assert reason.replace("\\", "") in facts.problem
+
+
+def test_a_picture_too_large_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr("satsuma.vision.image.MAX_PIXELS", 30)
+    with pytest.raises(ValueError, match="7 by 5 pixels is more than the limit of 30"):
+        read_image(saved(Image.fromarray(RGB)))
+
+
+def test_good_files_have_a_digest_of_their_bytes(tmp_path):
+    for name, raw in [("a.jpg", JPEG), ("b.jpg", JPEG), ("c.png", PNG)]:
+        (tmp_path / name).write_bytes(raw)
+    a, b, c = (examine_image(tmp_path / n) for n in ("a.jpg", "b.jpg", "c.png"))
+    assert a.problem == c.problem == ""
+    assert a == b
+    assert a.digest != c.digest
+    assert examine_image(RGB).digest == examine_image(Image.fromarray(RGB)).digest != examine_image(RGB[::-1]).digest
+
+
+def test_tiny_jpegs_are_good(tmp_path):
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg")
+    assert examine_image(tmp_path / "a.jpg").problem == ""
+
+
+def test_files_that_are_not_there_or_that_are_folders(tmp_path):
+    assert examine_image(tmp_path / "a.jpg").problem == "there is no such file"
+    assert examine_image(tmp_path).problem.startswith("cannot be read")
+    assert "uint8" in examine_image(RGB.astype(float)).problem
+
+
+# lists
+
+
+def test_image_files_by_their_ending(tmp_path):
+    for name in ("b/2.JPG", "a/1.png", "a/notes.txt", "a/.x.jpg", "3.tiff"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert get_image_files(tmp_path) == [tmp_path / n for n in ("3.tiff", "a/1.png", "b/2.JPG")]
+    assert get_image_files(tmp_path, folders=["a"]) == [tmp_path / "a/1.png"]
+    assert get_image_files(str(tmp_path), recurse=False) == [tmp_path / "3.tiff"]
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        get_image_files(tmp_path / "nowhere")
+    with pytest.raises(TypeError, match="did you mean 'folders'"):
+        get_image_files(Path(), folder="a")

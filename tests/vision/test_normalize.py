@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
+
+
+def test_fitted_batches_have_mean_0_and_deviation_1():
+    x = torch.rand(7, 3, 5, 2, dtype=torch.float64) * torch.tensor([1.0, 0.2, 0.5])[:, None, None]
+    y = Normalize().fit(x)(x)
+    assert y.shape == x.shape
+    torch.testing.assert_close(y.mean((0, 2, 3)), torch.zeros(3, dtype=x.dtype), atol=1e-3, rtol=0)
+    torch.testing.assert_close(y.transpose(0, 1).flatten(1).std(1), torch.ones(3, dtype=x.dtype), atol=2e-3, rtol=0)
+
+
+def test_decode_undoes_it():
+    x = torch.rand(2, 3, 5, 7)
+    normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
+    torch.testing.assert_close(normalize.decode(normalize(x)), x)
+    assert normalize(x)[1, 2, 3, 4].item() == pytest.approx((x[1, 2, 3, 4].item() - 0.406) / 0.225, abs=1e-5)
+
+
+def test_one_value_serves_all_channels():
+    assert Normalize((0.5,), (0.25,))(torch.ones(2, 3, 5)).unique().tolist() == [2]
+
+
+def test_values_that_are_given_are_not_fitted_again():
+    given = Normalize((0.5,), (0.5,))
+    assert given.fit(torch.rand(2, 1, 3)) is given
+
+
+def test_a_channel_that_never_changes_can_be_divided_by():
+    assert Normalize().fit(torch.zeros(2, 1, 3))(torch.zeros(2, 1, 3)).abs().max() == 0
+
+
+def test_bad_values_are_refused():
+    with pytest.raises(ValueError, match="2 means but 1 deviations"):
+        Normalize((0.5, 0.5), (0.5,))
+    with pytest.raises(ValueError, match="a deviation must be above 0"):
+        Normalize((0.5,), (0.0,))
+    with pytest.raises(ValueError, match="3 channel means for images of 1 channels"):
+        Normalize(IMAGENET_MEAN, IMAGENET_STD)(torch.zeros(2, 1, 5, 5))
+    with pytest.raises(ValueError, match="has no values yet"):
+        Normalize()(torch.zeros(2, 1, 5, 5))
+    with pytest.raises(TypeError, match="did you mean 'mean'"):
+        Normalize(means=(0.5,))
