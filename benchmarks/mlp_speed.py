@@ -22,7 +22,7 @@ N_TRAIN, N_VALID, BATCH, EPOCHS, LR = 12_000, 2_000, 64, 5, 0.1
 
 
 def digits(n_out: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """MNIST's first 14,000 digits as float32 [N 784]; labels int64 [N], or float32 [N 1] (is it odd?) for one output."""
+    """MNIST's first 14,000 digits as float32 [N 784]; labels int64 [N], or float32 [N 1] (odd?) for one."""
     x_all, y_all, _, _ = sm.load_mnist(data_folder() / "mnist")
     x = torch.from_numpy(x_all[: N_TRAIN + N_VALID]).view(-1, 784).float() / 255
     labels = torch.from_numpy(y_all[: N_TRAIN + N_VALID].astype(np.int64))

@@ -16,7 +16,7 @@ def shared_data(name: str) -> Path:
     return path
 
 
-@pytest.fixture(name="shared_data")
+@pytest.fixture(scope="session", name="shared_data")
 def shared_data_fixture():
     """`shared_data` for tests, which cannot import this file."""
     return shared_data

@@ -76,7 +76,7 @@ def test_nan_is_refused_with_its_rows():
     x = np.zeros((11, 3))
     x[[2, 7], 1] = np.nan
     x[5, 0] = np.inf
-    with pytest.raises(ValueError, match="x has NaN or infinite values in 3 of 11 rows: 2, 5, 7. A loss"):
+    with pytest.raises(ValueError, match=r"x has NaN or infinite values in 3 of 11 rows: 2, 5, 7. A loss"):
         to_tensor(x, name="x")
     with pytest.raises(ValueError, match="in 1 of 1 rows"):
         to_tensor(np.array(np.nan), name="x")

@@ -124,7 +124,7 @@ def test_items_of_different_lengths_are_refused():
 
 
 def test_a_data_frame_s_rows_are_items():
-    frame = pd.DataFrame({"a": range(11), "label": list("xy" * 5) + ["x"], "is_valid": [False] * 9 + [True] * 2})
+    frame = pd.DataFrame({"a": range(11), "label": list("xyxyxyxyxyx"), "is_valid": [False] * 9 + [True] * 2})
     block = DataBlock(
         blocks=(RegressionBlock, CategoryBlock), get_x=ColReader("a"), get_y=ColReader("label"), splitter=ColSplitter()
     )
@@ -141,7 +141,7 @@ def test_a_source_without_items():
     with pytest.raises(ValueError, match="no items found in somewhere by nothing"):
         DataBlock(blocks=TransformBlock, get_items=nothing).dataloaders("somewhere")
     with pytest.raises(
-        ValueError, match="no items found in somewhere by partial|no items found in somewhere by nothing"
+        ValueError, match=r"no items found in somewhere by partial|no items found in somewhere by nothing"
     ):
         DataBlock(blocks=TransformBlock, get_items=functools.partial(nothing)).dataloaders("somewhere")
     with pytest.raises(ValueError, match=r"no items found in \[\]"):
@@ -240,7 +240,7 @@ def test_bad_splitters_are_named(splitter, message):
 
 
 def test_splitting_by_label_needs_labels():
-    with pytest.raises(ValueError, match="StratifiedSplitter.* splits by label, and there is no target"):
+    with pytest.raises(ValueError, match=r"StratifiedSplitter.* splits by label, and there is no target"):
         DataBlock(blocks=TransformBlock, get_x=vector, splitter=StratifiedSplitter()).dataloaders(range(7))
 
 

@@ -29,7 +29,7 @@ def test_vocabs_of_numbers_and_of_mixtures():
 def test_a_given_vocab_is_kept_in_its_order():
     block = CategoryBlock(["dog", "cat"])
     assert block.setup(["cat"]).load("dog") == 0
-    with pytest.raises(ValueError, match="1 labels are not in the vocab: cta. The first: did you mean 'cat'"):
+    with pytest.raises(ValueError, match=r"1 labels are not in the vocab: cta. The first: did you mean 'cat'"):
         block.setup(["cta", "dog"])
     with pytest.raises(ValueError, match="label 'dgo' is not in the vocab: did you mean 'dog'"):
         block.load("dgo")

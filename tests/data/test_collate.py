@@ -7,7 +7,8 @@ from satsuma.data.collate import collate
 
 
 def test_tensors_and_arrays_are_stacked_as_torch_does():
-    samples = [(torch.rand(2, 3), np.float32([i, i])) for i in range(5)]
+    pictures = torch.randint(256, (5, 3, 2, 7), dtype=torch.uint8)
+    samples = [(torch.rand(2, 3), np.float32([i, i]), pictures[i]) for i in range(5)]
     for ours, torchs in zip(collate(samples), default_collate(samples), strict=True):
         assert torch.equal(ours, torchs)
 

@@ -180,7 +180,7 @@ def noise(x, rng=None):
     return x if rng is None else x + rng.random()
 
 
-FRAME = pd.DataFrame({"n": range(11), "label": list("xyz" * 3) + ["x", "y"], "is_valid": [False] * 8 + [True] * 3})
+FRAME = pd.DataFrame({"n": range(11), "label": list("xyzxyzxyzxy"), "is_valid": [False] * 8 + [True] * 3})
 BLOCK = DataBlock(
     blocks=(TransformBlock(type_tfms=(vector,)), CategoryBlock),
     get_x=ColReader("n"),

@@ -47,7 +47,7 @@ def test_damaged_files_are_named(tmp_path, raw, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"):
+    with pytest.raises(FileNotFoundError, match=r"has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"):
         load_mnist(tmp_path)
 
 

@@ -220,11 +220,11 @@ def test_bad_arguments_are_refused():
         DataLoader([])
     with pytest.raises(ValueError, match="batch_size is a whole number, 1 or more, got 0"):
         DataLoader([1], 0)
-    with pytest.raises(ValueError, match="got 2.5"):
+    with pytest.raises(ValueError, match=r"got 2.5"):
         DataLoader([1], 2.5)
     with pytest.raises(ValueError, match="workers must be 0 or more"):
         DataLoader([1], workers=-1)
-    with pytest.raises(TypeError, match="__len__ and __getitem__, got generator. Use list"):
+    with pytest.raises(TypeError, match=r"__len__ and __getitem__, got generator. Use list"):
         DataLoader(i for i in range(3))
 
 
@@ -260,7 +260,7 @@ def test_a_failing_sample_surfaces_with_its_message_and_number(workers):
     loader = DataLoader(Faulty(40), 2, workers=workers)
     batches = loader.epoch(0)
     assert next(batches).tolist() == [0, 1]
-    with pytest.raises(OSError, match="rex_5.jpg is torn") as caught:
+    with pytest.raises(OSError, match=r"rex_5.jpg is torn") as caught:
         list(batches)
     assert caught.value.__notes__ == ["while loading sample 5 of epoch 0"]
     assert loader_threads() == []

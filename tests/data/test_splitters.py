@@ -49,7 +49,7 @@ def test_small_classes_together_give_the_share():
 
 
 def test_stratified_refuses_labels_that_never_repeat():
-    with pytest.raises(ValueError, match="each of the 3 items has a label of its own.*RandomSplitter"):
+    with pytest.raises(ValueError, match=r"each of the 3 items has a label of its own.*RandomSplitter"):
         StratifiedSplitter()(range(3), labels=[0.1, 0.2, 0.3])
 
 
@@ -65,7 +65,7 @@ def test_parent_splitter_takes_text_paths_too():
 
 def test_folder_splitters_say_what_they_saw():
     items = ["x/train/cats/1.jpg", "x/val/cats/2.jpg"]
-    with pytest.raises(ValueError, match="folder named 'valid'.*folders there: train, val"):
+    with pytest.raises(ValueError, match=r"folder named 'valid'.*folders there: train, val"):
         GrandparentSplitter()(items)
 
 
@@ -86,7 +86,7 @@ def test_column_splitter():
 
 
 def test_column_splitter_refuses_a_column_that_never_says_so():
-    with pytest.raises(ValueError, match="no row has True in column 'part'; values there: 'train', 'val'. Give on="):
+    with pytest.raises(ValueError, match=r"no row has True in column 'part'; values there: 'train', 'val'. Give on="):
         ColSplitter("part")(rows(part=["train", "val"]))
     with pytest.raises(ValueError, match="1 rows have nothing in column 'v', first row 1"):
         ColSplitter("v")(rows(v=[True, None]))

@@ -18,16 +18,15 @@ from satsuma.data.checks import (
     refuse_unreadable,
     twin_warning,
 )
-from satsuma.data.collate import collate
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.getters import ItemGetter, as_python, is_missing
+from satsuma.data.getters import ItemGetter, as_python
 from satsuma.data.loader import DataLoader
+from satsuma.data.prepare import batch_steps, fit_batch_tfms, read_labels
 from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
 from satsuma.data.splitters import RandomSplitter
-from satsuma.data.transforms import BatchSteps, Steps, make_steps, part_label, takes_rng
+from satsuma.data.summary import walk
+from satsuma.data.transforms import make_steps, part_label
 from satsuma.errors import spelled, spelled_class
-
-FIT_SAMPLES = 128  # how many training samples a batch transform such as Normalize() is fitted to
 
 
 @spelled_class
@@ -207,8 +206,6 @@ class DataBlock:
     @spelled
     def summary(self, source: Any, *, bs: int = 4) -> str:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
-        from satsuma.data.summary import walk
-
         text = walk(self, source, bs)
         print(text)
         return text
@@ -223,48 +220,3 @@ def many(getter: Any, n: int, name: str, what: str) -> tuple[Callable[[Any], Any
     if len(getters) != n:
         raise ValueError(f"DataBlock: {n} {what} need {name} to be a list of {n} functions, got {len(getters)}")
     return getters
-
-
-def read_labels(
-    getter: Callable[[Any], Any], items: Sequence[Any], get_x: Callable[[Any], Any] = identity
-) -> list[Any]:
-    """The targets of all items; `ValueError` that counts and names those for which there is none."""
-    labels, failures = [], []
-    for item in items:
-        try:
-            label = get_value(getter, item)
-        except ValueError as error:
-            failures.append(str(error))
-            continue
-        if is_missing(label):
-            failures.append(f"{part_label(getter)} gives no label for {item_name(item, get_x)}")
-        labels.append(label)
-    if failures:
-        shown = "\n".join(f"  {f}" for f in failures[:5])
-        more = f"\n  and {len(failures) - 5} more" if len(failures) > 5 else ""
-        raise ValueError(f"{len(failures)} of {len(items)} items have no label:\n{shown}{more}")
-    return labels
-
-
-def batch_steps(blocks: Sequence[Block], batch_tfms: Sequence[Callable[..., Any]]) -> BatchSteps | None:
-    """Each block's own steps, then `batch_tfms` where they apply; None if nothing is to be done."""
-    steps = []
-    for block in blocks:
-        own = block.batch_steps().transforms
-        steps.append(make_steps(own + tuple(batch_tfms)) if block.takes_tfms else make_steps(own))
-    return BatchSteps(tuple(steps)) if any(s.transforms for s in steps) else None
-
-
-def fit_batch_tfms(samples: Samples, batch_tfms: Sequence[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-    """The batch transforms, those with a method `fit` fitted to the first input of evenly chosen samples."""
-    if not any(hasattr(t, "fit") for t in batch_tfms):
-        return tuple(batch_tfms)
-    n = min(len(samples), FIT_SAMPLES)
-    batch = collate([samples[i * len(samples) // n][0] for i in range(n)])
-    batch = samples.blocks[0].batch_steps()(batch, None)
-    fitted = []
-    for transform in batch_tfms:
-        transform = transform.fit(batch) if hasattr(transform, "fit") else transform
-        batch = Steps((transform,), (takes_rng(transform),))(batch, None)
-        fitted.append(transform)
-    return tuple(fitted)

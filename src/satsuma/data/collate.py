@@ -37,6 +37,9 @@ def collate_values(values: Sequence[Any]) -> Any:
         first = values[0]
     if isinstance(first, Tensor):
         refuse_mixed_shapes(values)
+        if first.dtype == torch.uint8 and first.device.type == "cpu":
+            # for a batch of 64 pictures in a virtual machine torch's threads took 500 ms, NumPy's one thread 1 ms
+            return torch.from_numpy(np.stack([v.numpy() for v in values]))
         return torch.stack(list(values))
     if isinstance(first, float | np.floating):
         return torch.tensor(values, dtype=torch.float32)

@@ -69,7 +69,9 @@ def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: in
     from matplotlib.figure import Figure
 
     lines = max((text.count("\n") + 1 for text in titles), default=1)
-    figure = Figure(figsize=(ncols * size, nrows * (size + 0.2 * lines)), layout="constrained")
+    tallest = max((picture.shape[0] / picture.shape[1] for picture in pictures), default=1.0)
+    row = size * min(max(tallest, 0.3), 2.0) + 0.25 * lines
+    figure = Figure(figsize=(ncols * size, nrows * row), layout="constrained")
     for i, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
         axes = figure.add_subplot(nrows, ncols, i + 1)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(picture) < 64 else "auto")

@@ -1,19 +1,22 @@
 """`DataBlock.summary`: one sample walked through every step, in words."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from satsuma.data.block import DataBlock, batch_steps, fit_batch_tfms, read_labels
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.collate import collate
+from satsuma.data.prepare import batch_steps, fit_batch_tfms, read_labels
 from satsuma.data.samples import Samples, get_value, item_name, short
 from satsuma.data.transforms import Steps, make_steps, part_label
 from satsuma.functional.losses import shape_text
 
+if TYPE_CHECKING:
+    from satsuma.data.block import DataBlock
 
-def walk(block: DataBlock, source: Any, bs: int) -> str:
+
+def walk(block: "DataBlock", source: Any, bs: int) -> str:
     """The text of `DataBlock.summary`; a step that fails is the last line but one, the last says why."""
     lines: list[str] = []
     try:
@@ -23,7 +26,7 @@ def walk(block: DataBlock, source: Any, bs: int) -> str:
     return "\n".join(lines)
 
 
-def walk_steps(block: DataBlock, source: Any, bs: int, lines: list[str]) -> None:
+def walk_steps(block: "DataBlock", source: Any, bs: int, lines: list[str]) -> None:
     # each step's name is put down before it runs, so that it stands there if it fails; `done` adds what came out
     lines.append(f"source: {short(source)}")
     lines.append("items" if block.get_items is None else f"items by {part_label(block.get_items)}")
@@ -73,7 +76,7 @@ def walk_sample(samples: Samples, n_inp: int, lines: list[str]) -> None:
         done(lines, describe(block.to_tensor(part)))
 
 
-def walk_batch(samples: Samples, block: DataBlock, bs: int, lines: list[str]) -> None:
+def walk_batch(samples: Samples, block: "DataBlock", bs: int, lines: list[str]) -> None:
     """The first training samples stacked, and through the batch transforms."""
     drawn: list[tuple[Tensor, ...]] = []
     n = min(bs, len(samples))

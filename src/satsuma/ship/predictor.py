@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from satsuma.data.block import batch_steps
 from satsuma.data.blocks import Block, CategoryBlock
 from satsuma.data.collate import collate
 from satsuma.data.dataloaders import input_getters
+from satsuma.data.prepare import batch_steps
 from satsuma.data.samples import Samples
 from satsuma.data.transforms import make_steps
 from satsuma.functional.links import activation_for, decode_for
+from satsuma.train.evaluate import evaluation_mode
 from satsuma.train.objectives import forward
 
 
@@ -50,6 +52,8 @@ class Predictor:
 
     def predict_batch(self, items: Sequence[Any], *, bs: int = 64) -> list[Prediction]:
         """The answers for several items, in their order, `bs` at a time."""
+        if isinstance(items, str | Path):
+            raise TypeError(f"predict_batch takes a list of items, got one text: use [{str(items)!r}]")
         answers: list[Prediction] = []
         for start in range(0, len(items), bs):
             answers += self.answers(self.outputs(self.inputs(items[start : start + bs])))
@@ -64,11 +68,15 @@ class Predictor:
         return batch if steps is None else steps(batch, None)
 
     def outputs(self, inputs: tuple[Tensor, ...]) -> Any:
-        self.model.eval()
-        with torch.no_grad():
+        with evaluation_mode(self.model), torch.no_grad():
             return forward(self.model, inputs, self.autocast)
 
-    def answers(self, outputs: Tensor) -> list[Prediction]:
+    def answers(self, outputs: Any) -> list[Prediction]:
+        if not isinstance(outputs, Tensor):
+            raise TypeError(
+                f"the model gives a {type(outputs).__name__}, and only a single tensor can be read as answers; "
+                f"use get_preds, or call the model"
+            )
         probabilities = activation_for(self.loss)(outputs).cpu()
         decided = decode_for(self.loss)(probabilities)
         targets = self.blocks[self.n_inp :]

@@ -75,7 +75,8 @@ def reason_for(raw: bytes, error: Exception) -> str:
             return "not an image but a text file"
         return "not an image in a format that can be read"
     text = " ".join(str(error).split())
-    return f"damaged or cut off ({text})" if "truncated" in text or "broken" in text else text
+    understood = isinstance(error, ValueError | MemoryError | Image.DecompressionBombError)
+    return text if understood else f"damaged or cut off ({text})"
 
 
 def to_mode(image: Image.Image, channels: int) -> Image.Image:
