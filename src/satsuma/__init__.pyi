@@ -50,6 +50,8 @@ from satsuma.functional.metrics import rmse as rmse
 from satsuma.functional.metrics import top_k_accuracy as top_k_accuracy
 from satsuma.hooks.base import Hook as Hook
 from satsuma.hooks.checkpoint import Checkpoint as Checkpoint
+from satsuma.hooks.progress import Progress as Progress
+from satsuma.hooks.recorder import Recorder as Recorder
 from satsuma.learner.learner import Learner as Learner
 from satsuma.nn.cnn import small_cnn as small_cnn
 from satsuma.nn.init import initialise as initialise
@@ -85,9 +87,14 @@ from satsuma.ship.model_file import load_learner as load_learner
 from satsuma.ship.predictor import Prediction as Prediction
 from satsuma.ship.predictor import Predictor as Predictor
 from satsuma.train.early_stopping import EarlyStopping as EarlyStopping
+from satsuma.train.evaluate import Evaluation as Evaluation
 from satsuma.train.evaluate import evaluate as evaluate
+from satsuma.train.fit import EpochRow as EpochRow
+from satsuma.train.fit import Plan as Plan
+from satsuma.train.fit import StepRow as StepRow
+from satsuma.train.fit import Validation as Validation
 from satsuma.train.fit import fit as fit
-from satsuma.train.loop import train as train
+from satsuma.train.lr_find import RateFinder as RateFinder
 from satsuma.train.run import Run as Run
 from satsuma.train.run import Step as Step
 from satsuma.version import __version__ as __version__

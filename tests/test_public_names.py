@@ -1,0 +1,66 @@
+"""The public names are a promise: a change to them must be made here too."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import satsuma
+
+FROZEN = """
+    AdaGrad Adam AdamW ArrayDataset CategoryBlock Checkpoint ColReader ColSplitter DataBlock DataLoader
+    DataLoaders EarlyStopping EpochRow Evaluation FuncSplitter GaussianNoise GrandparentSplitter GroupSplitter
+    Hook ImageBlock ImageDataLoaders IndexSplitter ItemGetter Learner MissingExtraError ModelFileError Normalize
+    ParentSplitter Plan Prediction Predictor Progress RMSprop RandomFlip RandomLighting RandomRotate RandomShift
+    RandomSplitter RateFinder Recorder RegexLabeller RegressionBlock ResNet Resize Run SGD SatsumaError Step
+    StepRow StratifiedSplitter TransformBlock UserError Validation __version__ accuracy binary_accuracy
+    binary_cross_entropy binary_loss constant cosine cross_entropy error_rate evaluate exponential_decay fit
+    get_files get_image_files initialise inverse_decay joined layer_stats leaky_relu linear linear_model
+    load_learner load_mnist log_softmax logistic_regression mae mlp mnist_loss mse nll one_cycle
+    one_cycle_momentum parent_label piecewise product r2_score read_idx read_image relu resnet18 resnet34 resnet50
+    rmse set_seed sigmoid simple_net small_cnn smooth_l1 softmax step_decay tanh top_k_accuracy using_attr
+    warm_restarts warmup
+"""
+
+
+def test_the_public_names_are_frozen() -> None:
+    assert sorted(satsuma.__all__) == FROZEN.split()
+
+
+def test_every_public_name_loads_from_its_home_and_says_what_it_is() -> None:
+    for name in satsuma.__all__:
+        part = getattr(satsuma, name)
+        assert name == "__version__" or getattr(part, "__doc__", None), f"{name} has no docstring"
+
+
+def test_what_editors_see_is_what_there_is() -> None:
+    stub = ast.parse((Path(satsuma.__file__).with_suffix(".pyi")).read_text())
+    seen = {a.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    assert seen == satsuma.PUBLIC
+    assert set(satsuma.__all__) <= set(dir(satsuma))
+
+
+def test_a_misspelt_name_gets_the_nearest() -> None:
+    with pytest.raises(AttributeError, match="did you mean 'Learner'"):
+        _ = satsuma.Lerner
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import satsuma", ("torch", "numpy", "pandas", "matplotlib", "sklearn", "PIL", "rich")),
+        ("import satsuma.cli.main", ("torch", "numpy", "pandas", "matplotlib", "sklearn")),
+        ("import satsuma; satsuma.Learner", ("pandas", "matplotlib", "sklearn", "torchmetrics", "jinja2")),
+    ],
+)
+def test_heavy_libraries_load_on_first_use(statement: str, absent: tuple[str, ...]) -> None:
+    code = f"{statement}; import sys; print([n for n in {absent!r} if n in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_the_version_is_the_changelogs() -> None:
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    assert f"## [{satsuma.__version__}]" in changelog
