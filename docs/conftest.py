@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 DOCS = Path(__file__).parent
 MNIST = Path(os.environ.get("SATSUMA_DATA") or DOCS.parents[1] / "shared" / "data") / "mnist"
@@ -36,13 +37,14 @@ def cut_fence(example: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctest_namespace: dict[str, Any]
-) -> Iterator[None]:
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctest_namespace: dict[str, Any]) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     doctest_namespace["mnist"] = MNIST
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # models this small gain nothing from two, and lose twentyfold where the cores are busy
     yield
+    torch.set_num_threads(threads)
     if os.environ.get("SATSUMA_DOC_FIGURES"):
         for picture in tmp_path.glob("*.png"):
             shutil.copy(picture, DOCS / "figures" / picture.name)
