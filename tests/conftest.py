@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+# two processes whose threads spin for each other's cores slow both down a hundredfold; small tests need one
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

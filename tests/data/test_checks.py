@@ -45,7 +45,7 @@ def test_twins_are_files_of_equal_bytes_on_both_sides():
     names = list("0123456")
     assert find_twins(names, digests, train=[0, 2, 4, 5], valid=[1, 3, 6]) == []
     assert find_twins(names, digests, train=[0, 1, 5], valid=[2, 3, 4, 6]) == [("0", "2"), ("1", "3")]
-    assert "1 files are byte for byte the same in training and validation" in twin_warning([("0", "2")])
+    assert "1 file is byte for byte the same in training and validation" in twin_warning([("0", "2")])
 
 
 def test_classes_that_cannot_be_learnt():

@@ -287,4 +287,4 @@ def test_misspelt_arguments_are_refused():
 
 
 def test_a_loader_says_what_it_is():
-    assert repr(DataLoader(range(7), 2)) == "DataLoader(7 samples, 4 batches of 2, Streamed)"
+    assert repr(DataLoader(range(7), 2)) == "DataLoader(7 samples, batch size 2, Streamed)"

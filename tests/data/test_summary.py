@@ -5,7 +5,7 @@ import torch
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock, TransformBlock
 from satsuma.data.splitters import IndexSplitter
-from satsuma.data.summary import describe
+from satsuma.data.summary import describe, walk
 from satsuma.vision.normalize import Normalize
 
 
@@ -40,7 +40,9 @@ def block(**changes):
 
 
 def test_every_step_says_what_it_gave(capsys):
-    text = block(item_tfms=double, batch_tfms=Normalize((0.5,), (0.5,))).summary([7, 2, 5, 3], bs=2)
+    whole = block(item_tfms=double, batch_tfms=Normalize((0.5,), (0.5,)))
+    text = walk(whole, [7, 2, 5, 3], 2)
+    whole.summary([7, 2, 5, 3], bs=2)
     assert capsys.readouterr().out == text + "\n"
     assert text.splitlines() == [
         "source: [7, 2, 5, 3]",
@@ -55,7 +57,7 @@ def test_every_step_says_what_it_gave(capsys):
         "    double: [3 2 5] float32 in 0.14..0.14",
         "    to_tensor: [3 2 5] float32 in 0.14..0.14",
         "  target 1 by parity: str 'odd'",
-        "    CategoryBlock: int '1'",
+        "    CategoryBlock: int 1",
         "    to_tensor: [] int64",
         "one batch of 2:",
         "  sample 0, 7: [3 2 5]  []",
@@ -67,7 +69,7 @@ def test_every_step_says_what_it_gave(capsys):
 
 
 def test_pictures_that_cannot_be_stacked():
-    text = block(get_x=picture).summary([7, 2, 5, 3])
+    text = walk(block(get_x=picture), [7, 2, 5, 3], 4)
     assert text.splitlines()[-4:] == [
         "  sample 1, 2: [3 2 5]  []",
         "  sample 2, 5: [3 5 5]  []",
@@ -94,7 +96,7 @@ def test_pictures_that_cannot_be_stacked():
     ],
 )
 def test_the_step_that_fails_is_the_last(changes, step, reason):
-    lines = block(**changes).summary([7, 2, 5, 3]).splitlines()
+    lines = walk(block(**changes), [7, 2, 5, 3], 4).splitlines()
     failed = next(i for i, line in enumerate(lines) if line.startswith("FAILED"))
     assert lines[failed - 1] == step
     assert reason in lines[failed]

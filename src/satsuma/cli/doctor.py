@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from satsuma.cli.predict import model_file
+from satsuma.cli.show import cell
 from satsuma.ship.model_file import load_learner, read_header
 from satsuma.ship.recipe import opaque_parts
 from satsuma.train.precision import has_bf16_units, pick_device
@@ -59,14 +60,17 @@ def show_model(path: Path) -> None:
     ]
     console.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, format {header['format']}", markup=False)
     console.print(f"written by satsuma {header['satsuma']}, torch {header['torch']}", markup=False)
-    for name, value in header.get("facts", {}).items():
-        console.print(f"{name}: {value}", markup=False)
+    facts = header.get("facts", {})
+    if isinstance(facts, dict):
+        for name, value in facts.items():
+            told = ", ".join(f"{k} {cell(v)}" for k, v in value.items()) if isinstance(value, dict) else value
+            console.print(f"{name}: {told}", markup=False)
     if yours:
         console.print(f"needs these parts of your own when loading: {', '.join(yours)}", markup=False)
         return
     predictor = load_learner(path, device="cpu")
     parameters = sum(p.numel() for p in predictor.model.parameters())
-    console.print(f"model: {type(predictor.model).__name__}, {parameters:,} parameters", markup=False)
+    console.print(f"model: {type(predictor.model).__name__} with {parameters:,} parameters", markup=False)
     console.print(
         f"transforms: {', '.join(repr(t) for t in (*predictor.item_tfms, *predictor.batch_tfms)) or 'none'}",
         markup=False,

@@ -23,7 +23,8 @@ def run_predict(model: Path, items: list[Path], *, top: int, as_json: bool, devi
         try:
             answer = predictor.predict(file)
         except (ValueError, OSError) as error:
-            failed.append(str(error) if str(file) in str(error) else f"{file}: {error}")
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            failed.append(text if str(file) in text else f"{file}: {text.lower()}")
             continue
         typer.echo(as_line(file, answer, predictor, top, width) if not as_json else as_object(file, answer, predictor))
     if failed:

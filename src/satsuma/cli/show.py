@@ -1,6 +1,7 @@
 """`satsuma show` and `satsuma runs`."""
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from rich.table import Table
 
 from satsuma.errors import UserError
 
-console = Console(highlight=False)
+# a table that goes into a file or a pipe is not cut at 80 columns
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 250)
 
 
 def run_show(path: Path, *, label: str | None, size: int | None, output: Path) -> None:
@@ -36,7 +38,7 @@ def show_run(path: Path) -> None:
     for row in epochs:
         table.add_row(*(cell(row.get(name)) for name in names))
     console.print(table)
-    console.print("files: " + ", ".join(sorted(p.name for p in path.iterdir())), markup=False)
+    console.print("files: " + ", ".join(sorted(p.name for p in path.iterdir())), markup=False, soft_wrap=True)
 
 
 def cell(value: Any) -> str:

@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from satsuma.errors import spelled, spelled_class
 
 
 @spelled_class
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DataBlock:
     """Blocks, and how to get items, split them, and read inputs and targets from an item.
 
@@ -65,6 +65,15 @@ class DataBlock:
         object.__setattr__(self, "n_inp", n_inp)
         object.__setattr__(self, "item_tfms", make_steps(self.item_tfms).transforms)
         object.__setattr__(self, "batch_tfms", make_steps(self.batch_tfms).transforms)
+
+    def __repr__(self) -> str:
+        given = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value not in (None, ()) and field.name != "n_inp":
+                parts = ", ".join(part_label(v) for v in value) if isinstance(value, tuple) else part_label(value)
+                given.append(f"{field.name}=({parts})" if isinstance(value, tuple) else f"{field.name}={parts}")
+        return f"DataBlock({', '.join(given)})"
 
     def items(self, source: Any) -> list[Any]:
         """The items of `source`; `ValueError` if there are none."""
@@ -130,7 +139,7 @@ class DataBlock:
         source: Any,
         *,
         bs: int = 64,
-        seed: int = 0,
+        seed: int = 42,
         workers: int | None = None,
         device: torch.device | str = "cpu",
         drop_last: bool = True,
@@ -149,7 +158,7 @@ class DataBlock:
         items = self.items(source)
         getters = self.getters(items)
         raw = [read_labels(getter, items, getters[0]) for getter in getters[self.n_inp :]]
-        digests, unreadable = self.examine(items, getters[0], on_unreadable == "skip") if check else ([], {})
+        digests, unreadable = self.examine(items, getters, on_unreadable == "skip") if check else ([], {})
         items = [item for i, item in enumerate(items) if i not in unreadable]
         raw = [[label for i, label in enumerate(labels) if i not in unreadable] for labels in raw]
         train, valid = self.split(items, raw[0] if raw else None)
@@ -192,23 +201,25 @@ class DataBlock:
         )
 
     def examine(
-        self, items: list[Any], get_x: Callable[[Any], Any], skip: bool
+        self, items: list[Any], getters: Sequence[Callable[[Any], Any]], skip: bool
     ) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
-        """Read the files of the first input: digests of those that are good; place → (name, reason) of the others."""
-        look = getattr(self.blocks[0], "examine", None)
-        if look is None:
-            return [], {}
-        facts = examine_all([get_value(get_x, item) for item in items], look)
-        unreadable = {i: (item_name(items[i], get_x), f.problem) for i, f in enumerate(facts) if f.problem}
+        """Read the files of all inputs: digests of the items that are good; place → (name, reason) of the others."""
+        digests = [b""] * len(items)
+        unreadable: dict[int, tuple[str, str]] = {}
+        for getter, block in zip(getters, self.blocks[: self.n_inp], strict=False):
+            if not hasattr(block, "examine"):
+                return [], {}  # what cannot be examined may tell twins apart
+            for i, facts in enumerate(examine_all([get_value(getter, item) for item in items], block.examine)):
+                digests[i] += facts.digest
+                if facts.problem:
+                    unreadable[i] = (item_name(items[i], getter), facts.problem)
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
-        return [f.digest for f in facts if not f.problem], unreadable
+        return [digest for i, digest in enumerate(digests) if i not in unreadable], unreadable
 
     @spelled
-    def summary(self, source: Any, *, bs: int = 4) -> str:
+    def summary(self, source: Any, *, bs: int = 4) -> None:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
-        text = walk(self, source, bs)
-        print(text)
-        return text
+        print(walk(self, source, bs))
 
 
 def many(getter: Any, n: int, name: str, what: str) -> tuple[Callable[[Any], Any], ...]:

@@ -76,8 +76,9 @@ def label_warnings(
 
 def twin_warning(twins: Sequence[tuple[str, str]]) -> str:
     pairs = listing([f"{a} = {b}" for a, b in twins])
+    count = "1 file is" if len(twins) == 1 else f"{len(twins)} files are"
     return (
-        f"{len(twins)} files are byte for byte the same in training and validation, so the validation result "
+        f"{count} byte for byte the same in training and validation, so the validation result "
         f"flatters the model: {pairs}"
     )
 

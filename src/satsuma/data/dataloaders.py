@@ -151,7 +151,7 @@ class DataLoaders:
         valid: tuple[Any, Any] | None = None,
         valid_pct: float = 0.2,
         bs: int = 64,
-        seed: int = 0,
+        seed: int = 42,
         drop_last: bool = False,
         device: torch.device | str = "cpu",
     ) -> "DataLoaders":

@@ -129,7 +129,7 @@ class DataLoader:
         *,
         drop_last: bool = False,
         workers: int = 0,
-        seed: int = 0,
+        seed: int = 42,
         augment: bool | None = None,
         batch_steps: BatchSteps | None = None,
         device: torch.device | str = "cpu",
@@ -173,7 +173,7 @@ class DataLoader:
 
     def __repr__(self) -> str:
         kind = type(self.batches).__name__
-        return f"DataLoader({len(self.dataset)} samples, {len(self)} batches of {self.batch_size}, {kind})"
+        return f"DataLoader({len(self.dataset)} samples, batch size {self.batch_size}, {kind})"
 
     def __iter__(self) -> Iterator[Any]:
         self.passes += 1

@@ -113,5 +113,6 @@ def describe(value: Any) -> str:
             text += f" in {float(value.min()):.3g}..{float(value.max()):.3g}"
         return text
     if hasattr(value, "mode") and hasattr(value, "size"):
-        return f"a {value.mode} picture, {value.size[0]} wide and {value.size[1]} high"
-    return f"{type(value).__name__} {short(value)!r}"
+        return f"picture of mode {value.mode}, {value.size[0]} wide and {value.size[1]} high"
+    text = short(value)
+    return f"{type(value).__name__} {text!r}" if isinstance(value, str) else f"{type(value).__name__} {text}"

@@ -5,9 +5,11 @@ Shapes: B batch, C channels, H height, W width, K classes.
 
 from torch import nn
 
+from satsuma.errors import spelled
 from satsuma.nn.layers import conv_bn_relu
 
 
+@spelled
 def small_cnn(in_channels: int = 1, classes: int = 10, *, width: int = 16, dropout: float = 0.0) -> nn.Sequential:
     """Four convolutions while the picture shrinks to an eighth, then an average over what is left: logits [B K].
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from satsuma.errors import spelled
 from satsuma.nn.layers import GaussianNoise
 
 
+@spelled
 def linear_model(n_in: int, n_out: int = 1) -> nn.Linear:
     """A straight line: `x @ w.T + b`, [B n_in] to [B n_out].
 
@@ -20,6 +22,7 @@ def linear_model(n_in: int, n_out: int = 1) -> nn.Linear:
     return nn.Linear(n_in, n_out)
 
 
+@spelled
 def logistic_regression(n_in: int, classes: int, *, log_softmax: bool = False, flatten: bool = False) -> nn.Sequential:
     """One linear layer to the classes, [B n_in] to [B classes]: logits, for `cross_entropy`.
 
@@ -38,6 +41,7 @@ def logistic_regression(n_in: int, classes: int, *, log_softmax: bool = False, f
     return nn.Sequential(*parts)
 
 
+@spelled
 def simple_net(n_in: int = 784, n_hidden: int = 30, n_out: int = 1) -> nn.Sequential:
     """The smallest network: linear, ReLU, linear; [B n_in] to [B n_out].
 
@@ -53,6 +57,7 @@ def simple_net(n_in: int = 784, n_hidden: int = 30, n_out: int = 1) -> nn.Sequen
     return nn.Sequential(nn.Linear(n_in, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_out))
 
 
+@spelled
 def mlp(
     sizes: Sequence[int],
     *,

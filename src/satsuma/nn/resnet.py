@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from satsuma.errors import nearest
+from satsuma.errors import nearest, spelled
 
 
 class BasicBlock(nn.Module):
@@ -159,6 +159,7 @@ def initialise_resnet(model: nn.Module, *, zero_init_residual: bool) -> None:
                 nn.init.zeros_(module.bn3.weight)
 
 
+@spelled
 def resnet18(
     classes: int = 1000, in_channels: int = 3, *, small_images: bool = False, zero_init_residual: bool = False
 ) -> ResNet:
@@ -177,6 +178,7 @@ def resnet18(
     )
 
 
+@spelled
 def resnet34(
     classes: int = 1000, in_channels: int = 3, *, small_images: bool = False, zero_init_residual: bool = False
 ) -> ResNet:
@@ -191,6 +193,7 @@ def resnet34(
     )
 
 
+@spelled
 def resnet50(
     classes: int = 1000, in_channels: int = 3, *, small_images: bool = False, zero_init_residual: bool = False
 ) -> ResNet:

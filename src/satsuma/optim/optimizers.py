@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from satsuma.errors import spelled
+
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
+@spelled
 def SGD(
     params: Params,
     lr: float,
@@ -50,6 +53,7 @@ def SGD(
     )
 
 
+@spelled
 def AdaGrad(
     params: Params, lr: float, *, eps: float = 1e-10, weight_decay: float = 0.0, fused: bool | None = None
 ) -> torch.optim.Adagrad:
@@ -69,6 +73,7 @@ def AdaGrad(
     )
 
 
+@spelled
 def RMSprop(
     params: Params,
     lr: float,
@@ -86,6 +91,7 @@ def RMSprop(
     return torch.optim.RMSprop(listed, lr=lr, alpha=decay, momentum=momentum, eps=eps, weight_decay=weight_decay)
 
 
+@spelled
 def Adam(
     params: Params,
     lr: float,
@@ -112,6 +118,7 @@ def Adam(
     )
 
 
+@spelled
 def AdamW(
     params: Params,
     lr: float,

@@ -1,6 +1,7 @@
 """More data by moving, mirroring, turning and recolouring: batch transforms, random for each image.
 
 B batch, C channels, H height, W width. Each takes float [B C H W] and a generator; without one it changes nothing.
+`training_only` keeps them out of model files.
 """
 
 import math
@@ -17,6 +18,8 @@ from satsuma.errors import spelled_class
 @dataclass(frozen=True, slots=True)
 class RandomFlip:
     """Mirror left and right with probability `p`."""
+
+    training_only = True
 
     p: float = 0.5
 
@@ -36,6 +39,8 @@ class RandomFlip:
 class RandomShift:
     """Move by up to `pixels` each way; what comes in from outside has the value of the nearest edge pixel."""
 
+    training_only = True
+
     pixels: int = 2
 
     def __call__(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
@@ -53,6 +58,8 @@ class RandomShift:
 @dataclass(frozen=True, slots=True)
 class RandomRotate:
     """Turn by up to `degrees` either way and zoom by 1/`zoom` to `zoom`, bilinear, edges repeated."""
+
+    training_only = True
 
     degrees: float = 10.0
     zoom: float = 1.1
@@ -78,6 +85,8 @@ class RandomRotate:
 @dataclass(frozen=True, slots=True)
 class RandomLighting:
     """Scale contrast by up to 1 ± `contrast` about the image's mean, and shift brightness by up to ± `brightness`."""
+
+    training_only = True
 
     brightness: float = 0.1
     contrast: float = 0.2
