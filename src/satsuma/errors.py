@@ -5,7 +5,6 @@ the classes here are for what only the library itself can get wrong: a model fil
 Every message says what was wrong, where, what was expected and what to do.
 """
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -39,9 +38,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "did you mean 'resnet18'?"
     >>> nearest("zzz", ["b", "a"])
     'known: a, b'
+    >>> nearest("lr", ["n_epoch", "lr_max"])
+    "did you mean 'lr_max'?"
     """
+    import difflib
+
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = close or [k for k in known if min(len(k), len(name)) > 1 and (k.startswith(name) or name.startswith(k))]
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)
 
 
