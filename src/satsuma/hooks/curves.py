@@ -1,5 +1,6 @@
 """Curves of a training run, as matplotlib figures."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,18 @@ def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequenc
         smoothed(losses, keep=1 - min(0.3, 30 / max(1, len(losses)))), color="tab:blue", label="training (smoothed)"
     )
     axes.plot(places, valid, color="tab:orange", marker="o", markersize=4, label="validation")
-    top = max([*sorted(losses)[: max(1, int(len(losses) * 0.98))], *valid])
-    axes.set(xlabel="step", ylabel="loss", ylim=(min(0.0, *losses, *valid), top * 1.05 if top > 0 else None))
+    axes.set(xlabel="step", ylabel="loss", ylim=loss_limits(losses, valid))
     tidy(axes)
     axes.legend(frameon=False)
     return figure
+
+
+def loss_limits(losses: Sequence[float], valid: Sequence[float]) -> tuple[float, float | None]:
+    """From 0 (or the lowest loss) to the highest that counts; the top fiftieth of training, its spikes, does not."""
+    usual = sorted(losses)[: max(1, math.ceil(len(losses) * 0.98))]
+    finite = [value for value in (*usual, *valid) if math.isfinite(value)]
+    top = max(finite, default=0.0)
+    return min(0.0, *finite, 0.0), top * 1.05 if top > 0 else None
 
 
 def smoothed(values: Sequence[float], *, keep: float) -> list[float]:

@@ -31,5 +31,6 @@ class StopOnInterrupt(Hook):
 
     def on_fit_end(self, run: Run) -> None:
         if self.run is not None:
-            signal.signal(signal.SIGINT, self.previous)
+            # a handler that was not set from Python is None here, and cannot be set again from Python
+            signal.signal(signal.SIGINT, signal.default_int_handler if self.previous is None else self.previous)
             self.run = None

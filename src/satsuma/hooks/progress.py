@@ -15,6 +15,7 @@ from satsuma.train.run import Run
 
 REFRESH_S = 0.1
 WIDTH = 10  # narrowest column
+STYLES = ("bar", "lines", "html")
 
 
 def epoch_header(plan: Plan) -> list[str]:
@@ -65,6 +66,8 @@ class Progress(Hook):
     """Shows a fit to a person. `force`: "bar", "lines" or "html" instead of what fits where the output goes."""
 
     def __init__(self, force: str = "") -> None:
+        if force and force not in STYLES:
+            raise ValueError(f"Progress: force is one of {', '.join(STYLES)}, got {force!r}")
         self.force = force
         self.plan: Plan | None = None
         self.rows: list[list[str]] = []

@@ -1,6 +1,7 @@
 """`Recorder`: every step and epoch of a learner's fits, in memory and as `history.jsonl`."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -27,6 +28,7 @@ class Recorder(Hook):
         self.losses: list[float] = []
         self.lrs: list[float] = []
         self.epochs: list[EpochRow] = []
+        self.epoch_ends: list[int] = []  # how many steps had been made at the end of each epoch
         self.metric_names: tuple[str, ...] = ()
         self.has_valid = False
         self.lines: list[str] = []
@@ -51,7 +53,7 @@ class Recorder(Hook):
         self.losses.append(row.loss)
         self.lrs.append(row.lr)
         if self.file is not None:
-            norm = "" if row.grad_norm is None else f', "grad_norm": {row.grad_norm!r}'
+            norm = "" if row.grad_norm is None else f', "grad_norm": {json_number(row.grad_norm)}'
             self.lines.append(
                 f'{{"kind": "step", "epoch": {row.epoch}, "step": {len(self.losses)}, "lr": {row.lr!r}, '
                 f'"loss": {row.loss!r}{norm}}}\n'
@@ -61,10 +63,11 @@ class Recorder(Hook):
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         self.epochs.append(row)
+        self.epoch_ends.append(len(self.losses))
         if self.file is not None:
             values = {"train_loss": row.train_loss, "valid_loss": row.valid_loss, **row.metrics}
             times = {"time_s": round(row.time_s, 4), "samples_per_s": round(row.samples_per_s, 1)}
-            finite = {k: v if v is None or v == v else None for k, v in values.items()}  # JSON has no NaN
+            finite = {k: v if v is not None and math.isfinite(v) else None for k, v in values.items()}
             self.lines.append(json.dumps({"kind": "epoch", "epoch": row.epoch, **finite, **times}) + "\n")
             self.write()
 
@@ -83,16 +86,27 @@ class Recorder(Hook):
 
     def plot_loss(self) -> "Figure":
         """Training loss by step, validation loss by epoch."""
-        steps_per_epoch = len(self.losses) / max(1, len(self.epochs))
-        places = [steps_per_epoch * (i + 1) for i in range(len(self.epochs))]
-        valid = [row.valid_loss for row in self.epochs if row.valid_loss is not None]
-        return plot_curves(self.losses, places[: len(valid)], valid)
+        self.refuse_empty()
+        judged = [(end, row.valid_loss) for end, row in zip(self.epoch_ends, self.epochs, strict=True)]
+        valid = [(end, loss) for end, loss in judged if loss is not None]
+        return plot_curves(self.losses, [end for end, _ in valid], [loss for _, loss in valid])
 
     def plot_lr(self) -> "Figure":
         """The learning rate by step."""
+        self.refuse_empty()
         return plot_line({"learning rate": self.lrs}, xlabel="step", ylabel="learning rate")
 
     def plot_metrics(self) -> "Figure":
         """Every metric by epoch."""
+        self.refuse_empty()
         columns = {name: [row.metrics.get(name, float("nan")) for row in self.epochs] for name in self.metric_names}
         return plot_line(columns, xlabel="epoch", ylabel="")
+
+    def refuse_empty(self) -> None:
+        if not self.losses:
+            raise ValueError("there is nothing to plot yet: call fit first")
+
+
+def json_number(value: float) -> str:
+    """A number as JSON writes it, which has no NaN and no infinity."""
+    return repr(value) if math.isfinite(value) else "null"

@@ -1,8 +1,11 @@
 """One look before the first step: do data, model, loss and metrics fit together? B batch, K classes."""
 
 import copy
+import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,23 +16,32 @@ from satsuma.data.blocks import CategoryBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, loss_meaning, part_name
 from satsuma.functional.losses import shape_text
-from satsuma.train.evaluate import metric_values
+from satsuma.train.evaluate import evaluation_mode, metric_value, named_metrics
+from satsuma.train.loop import kept_random_states
 from satsuma.train.objectives import forward
 
 
 class RefuseOuterBroadcast(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While active, an operation on [B] and [B 1] that would silently give [B B] raises `ValueError`."""
+    """While active, an operation that makes [B B] of [B] or [B 1] raises `ValueError`: every answer with every target.
+
+    For losses whose outputs are [B] and targets [B 1], or the other way round; others may well compare all pairs.
+    """
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.batch = batch
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        shapes = [tuple(a.shape) for a in args if isinstance(a, Tensor)]
-        if len(shapes) == 2:
-            flat, column = sorted(shapes, key=len)
-            if len(flat) == 1 and len(column) == 2 and column[1] == 1 and flat[0] == column[0] > 1:
+        result = func(*args, **(kwargs or {}))
+        n = self.batch
+        if isinstance(result, Tensor) and result.shape == (n, n):
+            shapes = [tuple(a.shape) for a in args if isinstance(a, Tensor)]
+            if any(shape in ((n,), (n, 1)) for shape in shapes):
                 raise ValueError(
-                    f"the loss combines [{flat[0]}] with [{flat[0]} 1], which would broadcast to "
-                    f"[{flat[0]} {flat[0]}]: every prediction against every target"
+                    f"it combines [{n}] with [{n} 1], which would broadcast to [{n} {n}], every prediction against "
+                    f"every target; make the shapes equal: targets.unsqueeze(1) makes [{n} 1] of [{n}]"
                 )
-        return func(*args, **(kwargs or {}))
+        return result
 
 
 def check_first_batch(
@@ -38,34 +50,36 @@ def check_first_batch(
     loss_func: Callable[..., Tensor],
     metrics: Sequence[Callable[..., Any]],
     autocast: torch.dtype | None,
+    micro: int | None = None,
 ) -> None:
     """Run one batch through model, loss and metrics without training. `ValueError` that names what does not fit."""
     batch = dls.one_batch()
-    if not isinstance(batch, tuple) or len(batch) <= dls.n_inp:
-        raise ValueError("the data set gives inputs without targets; training needs pairs (x, y)")
+    check_batch(batch, dls.n_inp)
     inputs, targets = batch[: dls.n_inp], batch[dls.n_inp :]
-    for name, part in [*((f"x{i}", x) for i, x in enumerate(inputs)), *((f"y{i}", y) for i, y in enumerate(targets))]:
+    with kept_random_states(), evaluation_mode(model), torch.no_grad():
+        outputs = run_model(model, inputs, autocast)
+        check_classes(outputs, dls, loss_func)
+        check_loss(loss_func, outputs, targets)
+        for name, metric in named_metrics(metrics).items():
+            metric_value(name, metric, outputs, targets)
+    if smallest_batch(dls, micro) == 1:
+        refuse_lonely(model, inputs, autocast)
+
+
+def check_batch(batch: Any, n_inp: int) -> None:
+    if not isinstance(batch, tuple) or len(batch) <= n_inp:
+        raise ValueError("the data set gives inputs without targets; training needs pairs (x, y)")
+    for i, part in enumerate(batch):
         if not isinstance(part, Tensor):
+            name = f"x{i}" if i < n_inp else f"y{i - n_inp}"
             raise ValueError(f"a batch's {name} is a {type(part).__name__}, not a tensor: {str(part)[:80]}")
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            outputs = run_model(model, inputs, autocast)
-            check_classes(outputs, dls, loss_func)
-            check_loss(loss_func, outputs, targets)
-            for metric in metrics:
-                metric_values(metric, outputs, targets, strict=True)
-    finally:
-        model.train(was_training)
-    check_batch_norm(model, len(inputs[0]))
 
 
 def run_model(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None) -> Any:
     try:
         return forward(model, inputs, autocast)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        got = ", ".join(f"{shape_text(x)} {str(x.dtype).removeprefix('torch.')}" for x in inputs)
+        got = ", ".join(f"{shape_text(x)} of {x.dtype}" for x in inputs)
         hint = ""
         weights = next(model.parameters(), None)
         wrong = [x.dtype for x in inputs if weights is not None and x.is_floating_point() and x.dtype != weights.dtype]
@@ -102,19 +116,59 @@ def check_loss(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Te
     )
     name = part_name(loss_func)
     try:
-        with RefuseOuterBroadcast():  # type: ignore[no-untyped-call]
+        with refusing_mode(outputs, targets):
             loss = loss_func(outputs, *targets)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(f"the loss {name} fails on {shapes}: {first_line(error)}") from error
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        got = shape_text(loss) if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"the loss {name} gives {got} for {shapes}; it must be one number: take the mean")
+        got = shape_text(loss) if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+        raise ValueError(f"the loss {name} gives {got} for {shapes}; it must be one number, a tensor: take the mean")
 
 
-def check_batch_norm(model: nn.Module, batch: int) -> None:
-    norm = next((n for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)
-    if norm is not None and batch == 1:
-        raise ValueError(f"the layer {norm} normalises over the batch, which needs 2 samples or more; batches have 1")
+def refusing_mode(outputs: Any, targets: tuple[Tensor, ...]) -> AbstractContextManager[Any]:
+    """`RefuseOuterBroadcast` if one of outputs and targets is [B] and the other [B 1], else nothing."""
+    for target in targets:
+        if isinstance(outputs, Tensor) and len(outputs) > 1:
+            shapes = {tuple(outputs.shape), tuple(target.shape)}
+            if shapes == {(len(outputs),), (len(outputs), 1)}:
+                return RefuseOuterBroadcast(len(outputs))
+    return nullcontext()
+
+
+def smallest_batch(dls: DataLoaders, micro: int | None) -> int:
+    """The fewest samples that will go through the model at once while training."""
+    n, size = len(dls.train.dataset), dls.train.batch_size
+    batches = [min(n, size)] if dls.train.drop_last else [min(n, size), n % size]
+    slices = batches if micro is None else [part for batch in batches for part in (min(batch, micro), batch % micro)]
+    return min(part for part in slices if part)
+
+
+def refuse_lonely(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None) -> None:
+    """`ValueError` if one sample alone leaves a batch normalisation a single number a channel, which has no spread."""
+    norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    found: list[str] = []
+    watches = [
+        layer.register_forward_pre_hook(functools.partial(note_lonely, name, found))
+        for name, layer in norms.items()
+        if layer.training or not model.training  # one that is kept in evaluation mode works alone
+    ]
+    try:
+        with kept_random_states(), evaluation_mode(model), torch.no_grad():
+            forward(model, tuple(x[:1] for x in inputs), autocast)
+    finally:
+        for watch in watches:
+            watch.remove()
+    if found:
+        raise ValueError(
+            f"the layer {found[0]} normalises over the batch, which needs 2 samples or more, and there is a batch of "
+            f"1: use drop_last=True or another batch size"
+        )
+
+
+def note_lonely(name: str, found: list[str], layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    x = inputs[0]  # [1 C *dims]
+    if x.numel() == x.shape[1]:
+        found.append(name)
 
 
 def items_losses(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Tensor, ...]) -> Tensor:
@@ -126,11 +180,15 @@ def items_losses(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[
     elif "reduction" in parameters_of(loss_func):
         losses = loss_func(outputs, *targets, reduction="none")
     else:
-        n = len(targets[0])
-        single = [loss_func(outputs[i : i + 1], *(t[i : i + 1] for t in targets)) for i in range(n)]
-        losses = torch.stack([loss.reshape(()) for loss in single])
+        losses = torch.stack([one_loss(loss_func, outputs, targets, i) for i in range(len(targets[0]))])
     each_item: Tensor = losses.flatten(1).mean(1) if losses.ndim > 1 else losses
     return each_item
+
+
+def one_loss(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Tensor, ...], i: int) -> Tensor:
+    """The loss [] of item number `i` alone."""
+    own = outputs[i : i + 1] if isinstance(outputs, Tensor) else tuple(part[i : i + 1] for part in outputs)
+    return loss_func(own, *(t[i : i + 1] for t in targets)).reshape(())
 
 
 def parameters_of(func: Callable[..., Any]) -> tuple[str, ...]:
@@ -138,3 +196,15 @@ def parameters_of(func: Callable[..., Any]) -> tuple[str, ...]:
         return tuple(inspect.signature(func).parameters)
     except (TypeError, ValueError):
         return ()
+
+
+def check_weights(model: nn.Module) -> None:
+    """`ValueError` naming the layers whose weights are NaN or infinite, as a diverged fit leaves them."""
+    sizes = {name: p.detach().abs().max() for name, p in model.named_parameters() if p.numel()}
+    if not sizes or bool(torch.isfinite(torch.stack([size.float() for size in sizes.values()]).max())):
+        return
+    broken = [name for name, size in sizes.items() if not math.isfinite(float(size))]
+    raise ValueError(
+        f"the model's weights are NaN or infinite before the first step, in {', '.join(broken[:5])}: load earlier ones "
+        f"(learn.load), or build the model anew"
+    )

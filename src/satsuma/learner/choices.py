@@ -13,6 +13,7 @@ from satsuma.functional.losses import cross_entropy, mse
 from satsuma.nn.registry import image_model
 from satsuma.vision.blocks import ImageBlock
 
+HOOK_METHODS = ("on_fit_start", "on_step", "on_epoch", "on_fit_end")
 SMALL_SIDE = 64  # pixels up to which an image counts as small, and a network keeps its resolution at the start
 
 
@@ -48,3 +49,40 @@ def named_model(arch: str, dls: DataLoaders) -> nn.Module:
     outputs = len(dls.vocab) or sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock))
     side = min(dls.one_batch()[0].shape[2:])
     return image_model(arch, classes=outputs, in_channels=dls.blocks[0].channels, small_images=side <= SMALL_SIDE)
+
+
+def listed_metrics(metrics: Any) -> tuple[Callable[..., Any], ...]:
+    """One metric or several as a tuple; `TypeError` for what cannot be called, such as a name."""
+    listed = (metrics,) if callable(metrics) or isinstance(metrics, str) else tuple(metrics)
+    for metric in listed:
+        if not callable(metric):
+            raise TypeError(f"Learner: a metric is a function (outputs, targets), such as sm.accuracy; got {metric!r}")
+    return listed
+
+
+def listed_hooks(hooks: Any) -> tuple[Any, ...]:
+    """One hook or several as a tuple; `TypeError` for what is no observer."""
+    listed = tuple(hooks) if isinstance(hooks, list | tuple) else (hooks,)
+    for hook in listed:
+        missing = [name for name in HOOK_METHODS if not callable(getattr(hook, name, None))]
+        if isinstance(hook, type) or missing:
+            what = f"the class {hook.__name__}: give an object, {hook.__name__}()" if isinstance(hook, type) else None
+            raise TypeError(f"Learner: a hook inherits from sm.Hook; got {what or f'{hook!r} without {missing[0]}'}")
+    return listed
+
+
+def refuse_epochs(method: str, n_epoch: Any) -> None:
+    if not isinstance(n_epoch, int) or isinstance(n_epoch, bool) or n_epoch < 1:
+        raise ValueError(f"{method}: n_epoch must be 1 or more, a whole number, got {n_epoch!r}")
+
+
+def refuse_negative(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value >= 0:
+            raise ValueError(f"Learner: {name} must be 0 or more, got {value}")
+
+
+def refuse_not_positive(**settings: float | None) -> None:
+    for name, value in settings.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"Learner: {name} must be above 0, or None, got {value}")

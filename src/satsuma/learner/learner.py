@@ -18,9 +18,17 @@ from satsuma.hooks.checkpoint import Checkpoint
 from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
 from satsuma.hooks.progress import Progress
 from satsuma.hooks.recorder import Recorder
-from satsuma.learner.checks import check_first_batch, items_losses
-from satsuma.learner.choices import build_model, choose_loss
-from satsuma.learner.recording import non_finite_message, write_recipe
+from satsuma.learner.checks import check_first_batch, check_weights, items_losses
+from satsuma.learner.choices import (
+    build_model,
+    choose_loss,
+    listed_hooks,
+    listed_metrics,
+    refuse_epochs,
+    refuse_negative,
+    refuse_not_positive,
+)
+from satsuma.learner.recording import given_arguments, non_finite_message, refuse_used, write_recipe
 from satsuma.optim.groups import build_optimizer
 from satsuma.optim.optimizers import AdamW
 from satsuma.optim.schedules import constant, one_cycle, one_cycle_momentum
@@ -28,11 +36,11 @@ from satsuma.ship.model_file import write_model
 from satsuma.ship.predictor import Prediction, Predictor
 from satsuma.train.checkpoint import load_weights, save_weights
 from satsuma.train.early_stopping import EarlyStopping, resolved
-from satsuma.train.evaluate import Evaluation, evaluate, predict_batches
+from satsuma.train.evaluate import Evaluation, evaluate, named_metrics, predict_batches
 from satsuma.train.fit import EpochRow, NonFiniteLossError, Observer, Validation, fit
 from satsuma.train.lr_find import RateFinder, lr_find
 from satsuma.train.objectives import penalised, supervised
-from satsuma.train.precision import autocast_dtype, has_convolutions, pick_device, pick_precision
+from satsuma.train.precision import autocast_dtype, pick_device, pick_precision, placed_model
 from satsuma.train.run import Run
 
 if TYPE_CHECKING:
@@ -83,13 +91,13 @@ class Learner:
         self.device = pick_device(device)
         self.dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
-        self.model = build_model(model, self.dls, seed).to(self.device)
-        if has_convolutions(self.model):
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = placed_model(build_model(model, self.dls, seed), self.device)
         chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
-        self.loss_func: Callable[..., Tensor] = chosen
+        self.loss_func: Callable[..., Tensor] = chosen.to(self.device) if isinstance(chosen, nn.Module) else chosen
         self.opt_func, self.lr, self.wd, self.splitter = opt_func, lr, wd, splitter
-        self.metrics = (metrics,) if callable(metrics) else tuple(metrics)
+        self.metrics = listed_metrics(metrics)
+        refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
+        refuse_not_positive(max_norm=max_norm, micro=micro)
         self.max_norm, self.micro = max_norm, micro
         self.l1, self.l2, self.input_noise = l1, l2, input_noise
         self.seed = seed
@@ -99,7 +107,7 @@ class Learner:
         self.progress = progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
         self.checkpoint = self.make_checkpoint()
-        self.hooks = tuple(hooks)
+        self.hooks = listed_hooks(hooks)
         self.epochs_done = 0
         self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
         self.checked = False
@@ -136,12 +144,11 @@ class Learner:
         Raises `FloatingPointError` when the loss becomes NaN, naming the step and the batch's items;
         `KeyboardInterrupt` after Ctrl-C, once the epoch is evaluated and saved.
         """
-        if n_epoch < 1:
-            raise ValueError(f"fit: n_epoch must be 1 or more, got {n_epoch}")
-        arguments = {"lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd, "early_stopping": early_stopping}
-        defaults = {"lr": None, "schedule": constant, "momentum": None, "wd": None, "early_stopping": None}
-        given = {k: v for k, v in arguments.items() if v is not defaults[k]}
-        return self.trained("fit", n_epoch, {"n_epoch": n_epoch, **given}, **arguments)  # type: ignore[arg-type]
+        refuse_epochs("fit", n_epoch)
+        call: dict[str, Any] = {"n_epoch": n_epoch, "lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd}
+        call["early_stopping"] = early_stopping
+        run = self.checked_run(lr, schedule=schedule, momentum=momentum, wd=wd)
+        return self.trained(run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
 
     @spelled
     def fit_one_cycle(
@@ -162,64 +169,59 @@ class Learner:
         Source: Smith and Topin, *Super-convergence: very fast training of neural networks using large learning rates*,
         2018.
         """
-        if n_epoch < 1:
-            raise ValueError(f"fit_one_cycle: n_epoch must be 1 or more, got {n_epoch}")
+        refuse_epochs("fit_one_cycle", n_epoch)
+        call: dict[str, Any] = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final}
+        call |= {"pct_start": pct_start, "moms": moms, "wd": wd, "early_stopping": early_stopping}
         total = n_epoch * len(self.dls.train)
         schedule = functools.partial(one_cycle, total=total, pct_start=pct_start, div=div, div_final=div_final)
         momentum = None
         if moms is not None:
-            momentum = functools.partial(
-                one_cycle_momentum, total=total, pct_start=pct_start, high=moms[0], low=moms[1]
-            )
-        given = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final, "pct_start": pct_start}
-        call = {**given, "moms": moms, "wd": wd, "early_stopping": early_stopping}
-        return self.trained(
-            "fit_one_cycle",
-            n_epoch,
-            call,
-            lr_max,
-            schedule=schedule,
-            momentum=momentum,
-            wd=wd,
-            early_stopping=early_stopping,
-        )
+            high, low = moms
+            momentum = functools.partial(one_cycle_momentum, total=total, pct_start=pct_start, high=high, low=low)
+        run = self.checked_run(lr_max, schedule=schedule, momentum=momentum, wd=wd)
+        return self.trained(run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
 
-    def trained(
+    def checked_run(
         self,
-        name: str,
-        n_epoch: int,
-        call: dict[str, Any],
         lr: float | slice | Sequence[float] | None,
         *,
         schedule: Callable[[int], float],
         momentum: Callable[[int], float] | None,
         wd: float | None,
-        early_stopping: EarlyStopping | None,
-    ) -> list[EpochRow]:
-        """Both fits: check, build the run, train, and leave the records in order."""
+    ) -> Run:
+        """`make_run` after a look at whether everything fits together."""
+        schedule(0)  # a schedule that was put together wrongly says so now
         self.check()
+        check_weights(self.model)
+        return self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
+
+    def trained(
+        self, run: Run, n_epoch: int, early_stopping: EarlyStopping | None, call: tuple[str, dict[str, Any]]
+    ) -> list[EpochRow]:
+        """Both fits: train, and leave the records in order however it ends. `call`: the method and its arguments."""
         stopping = None
         if early_stopping is not None:
             stopping = resolved(early_stopping, self.metrics, self.dls.valid is not None)
-        run = self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
-        self.calls.append((name, call))
+        if self.run_dir is not None and not self.calls:
+            refuse_used(self.run_dir)
+        self.calls.append(call)
         if self.run_dir is not None:
             write_recipe(self, self.run_dir)
-        interrupt = StopOnInterrupt()
         try:
             rows = fit(
                 run,
                 self.dls.train,
                 epochs=n_epoch,
-                batch_size=self.dls.bs,
+                batch_size=min(self.dls.bs, len(self.dls.train.dataset)),
                 validation=self.validation(),
-                hooks=self.observers(interrupt),
+                hooks=self.observers(),
                 micro=self.micro,
                 early_stopping=stopping,
             )
         except NonFiniteLossError as error:
             raise FloatingPointError(non_finite_message(self, error)) from error
-        self.epochs_done += math.ceil(run.step / len(self.dls.train))
+        finally:
+            self.epochs_done += math.ceil(run.step / len(self.dls.train))
         if run.stop == INTERRUPTED:
             raise KeyboardInterrupt
         if run.stop and self.progress:
@@ -271,13 +273,12 @@ class Learner:
             data=self.dls.valid,
             loss_func=self.loss_func,
             metrics=self.metrics,
-            metric_names=tuple(part_name(m) for m in self.metrics),
             n_inp=self.dls.n_inp,
             autocast=autocast_dtype(self.precision),
         )
 
-    def observers(self, interrupt: StopOnInterrupt) -> list[Observer]:
-        own: list[Observer] = [self.recorder, *self.hooks, interrupt]
+    def observers(self) -> list[Observer]:
+        own: list[Observer] = [self.recorder, *self.hooks, StopOnInterrupt()]
         if self.checkpoint is not None:
             own.append(self.checkpoint)
         return [Progress(), *own] if self.progress else own
@@ -289,17 +290,18 @@ class Learner:
         folder = self.run_dir / "checkpoints"
         if self.dls.valid is None:
             return Checkpoint(folder, monitor="train_loss")
-        for metric in self.metrics:
+        for name, metric in named_metrics(self.metrics).items():
             better = better_direction(metric)
             if better is not None:
-                return Checkpoint(folder, monitor=part_name(metric), better=better)
+                return Checkpoint(folder, monitor=name, better=better)
         return Checkpoint(folder)
 
     def check(self) -> None:
         """Once: say what will be trained, and refuse what does not fit together."""
         if self.checked:
             return
-        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast_dtype(self.precision))
+        autocast = autocast_dtype(self.precision)
+        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast, self.micro)
         self.checked = True
         if self.progress:
             print(self.headline())
@@ -374,9 +376,6 @@ class Learner:
     def predictor(self) -> Predictor:
         """The model with all it needs to predict, and nothing of training. It shares the learner's weights."""
         block = self.dls.block
-        own = self.dls.blocks[0].batch_steps().transforms if self.dls.blocks else ()
-        steps = self.dls.train.batch_steps
-        applied = steps.steps[0].transforms[len(own) :] if steps else ()
         if not self.dls.blocks:
             raise ValueError(
                 "these loaders were not made from blocks, so how to read one item is not known; "
@@ -387,7 +386,7 @@ class Learner:
             blocks=self.dls.blocks,
             n_inp=self.dls.n_inp,
             item_tfms=block.item_tfms if block is not None else (),
-            batch_tfms=block.batch_tfms if block is not None else applied,
+            batch_tfms=block.batch_tfms if block is not None else (),
             loss=self.loss_func,
             device=self.device,
             autocast=autocast_dtype(self.precision),
@@ -428,7 +427,8 @@ class Learner:
         facts: dict[str, Any] = {"run": self.headline()}
         if self.recorder.epochs:
             last = self.recorder.epochs[-1]
-            facts["result"] = {"train_loss": last.train_loss, "valid_loss": last.valid_loss, **last.metrics}
+            result = {"train_loss": last.train_loss, "valid_loss": last.valid_loss, **last.metrics}
+            facts["result"] = {k: v if v is not None and math.isfinite(v) else None for k, v in result.items()}
         return write_model(file, self.predictor(), facts)
 
     def report(self, file: str | Path = "report.html") -> Path:

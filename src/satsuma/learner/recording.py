@@ -1,7 +1,9 @@
 """What a learner writes about itself: its recipe as JSON and as code, and what to say when the loss breaks."""
 
+import inspect
 import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from satsuma.ship.code import to_code
-from satsuma.ship.recipe import to_recipe
+from satsuma.ship.recipe import opaque_parts, to_recipe
 from satsuma.train.checkpoint import write_whole
 from satsuma.train.fit import NonFiniteLossError
 from satsuma.version import __version__
@@ -48,6 +50,7 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
             "seed": dls.train.seed,
             "workers": dls.train.workers,
             "drop_last": dls.train.drop_last,
+            **({"on_unreadable": "skip"} if dls.report.unreadable else {}),
         },
         "model": to_recipe(model),
         "settings": {name: to_recipe(value) for name, value in settings.items()},
@@ -68,33 +71,49 @@ def write_recipe(learn: "Learner", folder: Path) -> None:
 def recipe_code(recipe: dict[str, Any], name: str) -> str:
     """The recipe as a script that trains again."""
     imports = {"import satsuma as sm"}
-    data = recipe["data"]
-    if data["block"] is None:
-        made = f"...  # yours: {data['source'].get('opaque', '')}"
-    else:
-        source = to_code(data["source"], imports)
-        options = ", ".join(f"{k}={data[k]!r}" for k in ("bs", "seed", "drop_last"))
-        parts = "".join(f"    {k}={to_code(v, imports)},\n" for k, v in data["block"]["kwargs"].items())
-        made = f"sm.DataBlock(\n{parts}).dataloaders({source}, {options})"
     settings = recipe["settings"]
-    lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if v not in (None, 0.0, [])]
-    fits = []
-    for call in recipe["fits"]:
-        given = {k: v for k, v in call["arguments"].items() if v is not None}
-        fits.append(f"learn.{call['method']}({', '.join(f'{k}={to_code(v, imports)}' for k, v in given.items())})")
-    body = [
-        f'"""The run {name!r} as code. Run this file to train it again."""\n',
-        *sorted(imports),
-        "",
-        f"data = {made}",
-        "learn = sm.Learner(",
-        "    data,",
-        f"    {to_code(recipe['model'], imports)},",
-        *lines,
-        ")",
-        *fits,
-    ]
-    return "\n".join(body) + "\n"
+    lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if not left_out(k, v)]
+    fits = [f"learn.{call['method']}({call_arguments(call['arguments'], imports)})" for call in recipe["fits"]]
+    body = ["data = " + data_code(recipe["data"], imports), "learn = sm.Learner(", "    data,"]
+    body += [f"    {to_code(recipe['model'], imports)},", *lines, ")", *fits]
+    title = f"The run {name!r} as code. Run this file to train it again.".replace('"', "'")
+    yours = dict.fromkeys(opaque_parts(recipe))
+    if yours:
+        title += f"\n\nWhere it says ... stand parts of yours: {', '.join(yours)}\n".replace('"', "'")
+    return "\n".join([f'"""{title}"""\n', *sorted(imports), "", *body]) + "\n"
+
+
+def data_code(data: dict[str, Any], imports: set[str]) -> str:
+    """The call that makes the loaders; `...` for those that were not made by a `DataBlock`."""
+    if data["block"] is None:
+        return "..."
+    parts = "".join(f"    {k}={to_code(v, imports)},\n" for k, v in data["block"]["kwargs"].items())
+    options = call_arguments({k: v for k, v in data.items() if k not in ("block", "source", "workers")}, imports)
+    return f"sm.DataBlock(\n{parts}).dataloaders({to_code(data['source'], imports)}, {options})"
+
+
+def call_arguments(arguments: dict[str, Any], imports: set[str]) -> str:
+    return ", ".join(f"{k}={to_code(v, imports)}" for k, v in arguments.items())
+
+
+def left_out(name: str, value: Any) -> bool:
+    """Whether a setting is as it is without being given."""
+    return value is None or value == [] or (name in ("l1", "l2", "input_noise") and value == 0)
+
+
+def given_arguments(method: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call that differ from the method's defaults."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(method).parameters.items()}
+    return {k: v for k, v in arguments.items() if v is not defaults[k] and v != defaults[k]}
+
+
+def refuse_used(folder: Path) -> None:
+    """`ValueError` if the folder holds another run: its history and checkpoints must not be mixed with new ones."""
+    if (folder / "history.jsonl").exists():
+        raise ValueError(
+            f"run_dir {folder} holds another run already. Give a new run_dir (a run that goes on from its weights can "
+            f"load {folder / 'checkpoints' / 'last.safetensors'}), or delete it"
+        )
 
 
 def non_finite_message(learn: "Learner", error: NonFiniteLossError) -> str:

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from torch import Tensor
+
 from satsuma.data.show import as_picture, grid, undone
 from satsuma.hooks.progress import epoch_cells, epoch_header
 from satsuma.inspect.report import Report, write_report
@@ -27,8 +30,9 @@ def write_learner_report(learn: "Learner", path: Path) -> Path:
     figures = [("Loss", recorder.plot_loss()), ("Learning rate", recorder.plot_lr())]
     if recorder.metric_names:
         figures.insert(1, ("Metrics on the validation data", recorder.plot_metrics()))
-    if learn.dls.valid is not None:
-        figures.append(("The validation samples with the highest loss: target / answer", hardest(learn)))
+    worst = None if learn.dls.valid is None else hardest(learn)
+    if worst is not None:
+        figures.append(("The validation samples with the highest loss: target / answer", worst))
     name = learn.run_dir.name if learn.run_dir is not None else "A run"
     values = {**({} if last.valid_loss is None else {"valid_loss": last.valid_loss}), **last.metrics}
     result = ", ".join(f"{k} {v:.4f}" for k, v in values.items()) or f"train_loss {last.train_loss:.4f}"
@@ -47,22 +51,30 @@ def write_learner_report(learn: "Learner", path: Path) -> Path:
     )
 
 
-def hardest(learn: "Learner") -> "Figure":
-    """The validation samples with the highest loss."""
+def hardest(learn: "Learner") -> "Figure | None":
+    """The validation samples with the highest loss; None where a sample is no picture with one answer."""
     assert learn.dls.valid is not None
     _, targets, decided, losses = learn.get_preds(with_loss=True, with_decoded=True)
+    if not isinstance(targets, Tensor) or not isinstance(decided, Tensor):
+        return None
     worst = losses.argsort(descending=True)[:WORST].tolist()
-    pictures, titles = [], []
-    place = 0
-    found = {}
-    for batch in learn.dls.valid.epoch(0):  # one pass; only the samples to show are kept
-        for i in worst:
-            if place <= i < place + len(batch[0]):
-                found[i] = as_picture(undone(learn.dls, batch[0][i - place]))
-        place += len(batch[0])
+    pictures = pictures_of(learn, worst)
     block = learn.dls.targets[0] if learn.dls.targets else None
+    titles = []
     for i in worst:
-        pictures.append(found[i])
         names = [str(t.tolist() if block is None else block.decode(t)) for t in (targets[i].cpu(), decided[i].cpu())]
         titles.append(f"{' / '.join(names)}\nloss {float(losses[i]):.2f}")
     return grid(pictures, titles, nrows=-(-len(worst) // 6), ncols=min(6, len(worst)), size=1.5)
+
+
+def pictures_of(learn: "Learner", wanted: list[int]) -> list[np.ndarray]:
+    """The first inputs of these validation samples; one pass, and only they are kept."""
+    assert learn.dls.valid is not None
+    found, place = {}, 0
+    for batch in learn.dls.valid.epoch(0):
+        for i in wanted:
+            if place <= i < place + len(batch[0]):
+                sample = undone(learn.dls, batch[0][i - place])
+                found[i] = as_picture(sample if sample.ndim else sample[None])
+        place += len(batch[0])
+    return [found[i] for i in wanted]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import satsuma
+
 MODULE_ALIASES = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim"}
 IMPORTS = {
     "nn": "from torch import nn",
@@ -34,6 +36,9 @@ def to_code(recipe: Any, imports: set[str]) -> str:
 def name_code(name: str, imports: set[str]) -> str:
     """`sm.Resize` for `satsuma.vision.resize.Resize`, `nn.Linear` for `torch.nn.Linear`."""
     module, _, last = name.rpartition(".")
+    if module.startswith("satsuma.") and last not in dir(satsuma):
+        imports.add(f"from {module} import {last}")
+        return last
     alias = MODULE_ALIASES.get(module, "sm")
     imports.add(IMPORTS[alias])
     return f"{alias}.{last}"
@@ -64,7 +69,7 @@ def path_code(recipe: dict[str, Any], imports: set[str]) -> str:
 
 def tensor_code(recipe: dict[str, Any], imports: set[str]) -> str:
     imports.add(IMPORTS["torch"])
-    return f"torch.tensor({recipe['tensor']!r}, dtype=torch.{recipe['dtype']})"
+    return f"torch.tensor({to_code(recipe['tensor'], imports)}, dtype=torch.{recipe['dtype']})"
 
 
 def dtype_code(recipe: dict[str, Any], imports: set[str]) -> str:
@@ -80,6 +85,10 @@ def new_code(recipe: dict[str, Any], imports: set[str]) -> str:
     return call_code(recipe["new"], recipe["kwargs"], imports)
 
 
+def float_code(recipe: dict[str, Any], imports: set[str]) -> str:
+    return f"float({recipe['float']!r})"
+
+
 def mapping_code(recipe: dict[str, Any], imports: set[str]) -> str:
     return "{" + ", ".join(f"{to_code(k, imports)}: {to_code(v, imports)}" for k, v in recipe["mapping"]) + "}"
 
@@ -90,7 +99,7 @@ def slice_code(recipe: dict[str, Any], imports: set[str]) -> str:
 
 
 def opaque_code(recipe: dict[str, Any], imports: set[str]) -> str:
-    return f"...  # yours: {recipe['opaque']}"
+    return "..."  # whoever writes the script says above it what of theirs is to stand here
 
 
 WRITERS = {
@@ -103,5 +112,6 @@ WRITERS = {
     "slice": slice_code,
     "tensor": tensor_code,
     "dtype": dtype_code,
+    "float": float_code,
     "opaque": opaque_code,
 }

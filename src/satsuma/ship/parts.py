@@ -13,11 +13,12 @@ TORCH_LAYERS = (
     "ReLU ReLU6 LeakyReLU PReLU ELU SELU GELU SiLU Mish Hardswish Sigmoid Tanh Softplus Softmax LogSoftmax LogSigmoid "
     "Embedding EmbeddingBag ZeroPad2d ReflectionPad2d Upsample PixelShuffle"
 )
+TORCH_LOSSES = "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss MSELoss L1Loss SmoothL1Loss HuberLoss"
 
 # module → the names in it that a file may use
 TABLE: Mapping[str, str] = MappingProxyType(
     {
-        "torch.nn": TORCH_LAYERS,
+        "torch.nn": f"{TORCH_LAYERS} {TORCH_LOSSES}",
         "torch.nn.functional": "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy "
         "binary_cross_entropy_with_logits",
         "torch.optim": "SGD Adam AdamW Adagrad RMSprop",
@@ -33,9 +34,9 @@ TABLE: Mapping[str, str] = MappingProxyType(
         "satsuma.data.arrays": "pixels_to_float",
         "satsuma.data.block": "DataBlock",
         "satsuma.data.blocks": "CategoryBlock RegressionBlock TransformBlock",
-        "satsuma.data.getters": "parent_label RegexLabeller using_attr ColReader ItemGetter",
+        "satsuma.data.getters": "get_files parent_label RegexLabeller using_attr ColReader ItemGetter",
         "satsuma.data.splitters": "RandomSplitter StratifiedSplitter GrandparentSplitter ParentSplitter IndexSplitter "
-        "ColSplitter GroupSplitter",
+        "ColSplitter FuncSplitter GroupSplitter",
         "satsuma.train.early_stopping": "EarlyStopping",
         "satsuma.vision.blocks": "ImageBlock",
         "satsuma.vision.image": "get_image_files",

@@ -6,13 +6,15 @@ Numbers, text, None, lists (back as tuples) stand for themselves. The rest are o
 - `{"partial": name, "args": [...], "kwargs": {...}}`: a `functools.partial` of one
 - `{"new": name, "kwargs": {...}}`: a frozen dataclass; only values that differ from the defaults
 - `{"module": name, "kwargs": {...}}` or, for `nn.Sequential`, `"children": [[name, module], ...]`
-- `{"path": ...}`, `{"slice": [...]}`, `{"dtype": ...}`, `{"tensor": [...], "dtype": ...}`
+- `{"path": ...}`, `{"slice": [...]}`, `{"mapping": [[key, value], ...]}`
+- `{"float": "nan"}` (which JSON has no word for), `{"dtype": ...}`, `{"tensor": [...], "dtype": ...}`
 - `{"opaque": text}`: something of the user's that a file can only describe
 """
 
 import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,16 @@ from satsuma.ship.parts import full_name, known_parts
 
 MAX_DEPTH = 40  # deeper nesting than any real model's, far from Python's recursion limit
 MAX_NUMBERS = 10_000  # numbers of a tensor (class weights, say) that a recipe will hold
+MAX_BLOCKS = 1_000  # in a stage of a network; a file that asks for more would only keep the machine busy
+UNREADABLE = ("device", "dtype", "_weight", "_freeze", "size_average", "reduce")  # arguments that leave no attribute
+DTYPE_NAMES = "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool"
+DTYPES: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES.split()}
 
 
 def to_recipe(value: Any) -> Any:
     """The JSON form of a value; what cannot be rebuilt becomes `{"opaque": ...}`."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -45,7 +53,7 @@ def to_recipe(value: Any) -> Any:
     if isinstance(value, torch.dtype):
         return {"dtype": str(value).removeprefix("torch.")}
     if isinstance(value, Tensor) and value.numel() <= MAX_NUMBERS:
-        return {"tensor": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")}
+        return {"tensor": to_recipe(value.tolist()), "dtype": str(value.dtype).removeprefix("torch.")}
     if isinstance(value, functools.partial):
         kwargs = {k: to_recipe(v) for k, v in value.keywords.items()}
         return {"partial": to_recipe(value.func), "args": [to_recipe(v) for v in value.args], "kwargs": kwargs}
@@ -101,12 +109,12 @@ def constructor_arguments(module: nn.Module) -> dict[str, Any] | None:
     """The constructor's arguments that differ from their defaults; None if they cannot be read back."""
     found: dict[str, Any] = {}
     for name, parameter in inspect.signature(type(module).__init__).parameters.items():
-        if name in ("self", "device", "dtype"):
+        if name in ("self", *UNREADABLE) or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or not hasattr(module, name):
+        if not hasattr(module, name):
             return None
         value = getattr(module, name)
-        if isinstance(value, Tensor) or (value is None and isinstance(parameter.default, bool)):
+        if isinstance(parameter.default, bool) and not isinstance(value, bool):
             value = value is not None  # bias=True becomes a parameter, bias=False None
         if parameter.default is inspect.Parameter.empty or not same(value, parameter.default):
             found[name] = value
@@ -133,7 +141,7 @@ def build_module(recipe: Any) -> nn.Module:
 
 
 def from_recipe(recipe: Any, depth: int = 0) -> Any:
-    """The value of a JSON form. Raises `ModelFileError` for what is malformed, opaque, or not in the table."""
+    """The value of a JSON form. Raises `ModelFileError`, and nothing else, for what cannot be built from the table."""
     if depth > MAX_DEPTH:
         raise ModelFileError(f"the recipe is nested more than {MAX_DEPTH} deep")
     if recipe is None or isinstance(recipe, bool | int | float | str):
@@ -144,7 +152,9 @@ def from_recipe(recipe: Any, depth: int = 0) -> Any:
         raise ModelFileError(f"the recipe holds a {type(recipe).__name__}")
     try:
         return from_object(recipe, depth + 1)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+    except ModelFileError:
+        raise
+    except Exception as error:  # constructors given nonsense raise nearly anything
         raise ModelFileError(f"the recipe cannot be built: {' '.join(str(error).split())[:200]}") from error
 
 
@@ -164,10 +174,21 @@ def from_object(recipe: dict[str, Any], depth: int) -> Any:
         part = looked_up(recipe["module"])
         if not (isinstance(part, type) and issubclass(part, nn.Module)):
             raise ModelFileError(f"{recipe['module']} is not a layer")
+        refuse_heavy(kwargs)
         if part is nn.Sequential:
             return sequential(recipe["children"], depth)
         return part(**kwargs)
     return plain_object(recipe, depth)
+
+
+def refuse_heavy(kwargs: Mapping[str, Any]) -> None:
+    """Refuse what would take memory or time before the weights can be compared: a real device, countless blocks."""
+    named = [name for name in UNREADABLE if name in kwargs]
+    if named:
+        raise ModelFileError(f"a file may not choose {', '.join(named)}")
+    blocks = kwargs.get("layers", ())
+    if not all(isinstance(n, int) and n <= MAX_BLOCKS for n in blocks):
+        raise ModelFileError(f"layers is {str(blocks)[:100]}; up to {MAX_BLOCKS:,} blocks are read")
 
 
 def sequential(children: list[Any], depth: int) -> nn.Sequential:
@@ -186,10 +207,12 @@ def plain_object(recipe: dict[str, Any], depth: int) -> Any:
         start, stop = recipe["slice"]
         return slice(start, stop)
     if "dtype" in recipe:
-        dtype = getattr(torch, str(recipe["dtype"]), None)
-        if not isinstance(dtype, torch.dtype):
-            raise ModelFileError(f"{recipe['dtype']!r} is no dtype")
-        return torch.tensor(recipe["tensor"], dtype=dtype) if "tensor" in recipe else dtype
+        dtype = DTYPES.get(str(recipe["dtype"]))
+        if dtype is None:
+            raise ModelFileError(f"{str(recipe['dtype'])[:100]!r} is no dtype that a file may use")
+        return torch.tensor(from_recipe(recipe["tensor"], depth), dtype=dtype) if "tensor" in recipe else dtype
+    if "float" in recipe:
+        return float(recipe["float"])
     if "opaque" in recipe:
         raise ModelFileError(f"{recipe['opaque']} is not a part of Satsuma: give it when loading")
     raise ModelFileError(f"the recipe has an object of no known kind: {', '.join(sorted(recipe))[:100]}")
@@ -202,10 +225,11 @@ def looked_up(name: Any) -> Any:
     return part
 
 
-def opaque_parts(recipe: Any) -> list[str]:
-    """What in a recipe is only described, not rebuilt."""
-    if isinstance(recipe, dict):
-        if "opaque" in recipe:
-            return [str(recipe["opaque"])]
-        return [name for value in recipe.values() for name in opaque_parts(value)]
-    return [name for value in recipe for name in opaque_parts(value)] if isinstance(recipe, list) else []
+def opaque_parts(recipe: Any, depth: int = 0) -> list[str]:
+    """What in a recipe is only described, not rebuilt; nesting that `from_recipe` refuses is not looked into."""
+    if isinstance(recipe, dict) and "opaque" in recipe:
+        return [str(recipe["opaque"])]
+    inner = list(recipe.values()) if isinstance(recipe, dict) else recipe
+    if not isinstance(inner, list) or depth > 2 * MAX_DEPTH:
+        return []
+    return [name for value in inner for name in opaque_parts(value, depth + 1)]

@@ -8,6 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from satsuma.functional.losses import shape_text
+
 SHOWN = 5  # how many layer names an error lists
 
 
@@ -27,9 +29,9 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str] | None = None) -> Path:
     """The model's parameters and buffers as a safetensors file, by their names."""
-    weights = {
+    weights = {  # cloned, since a file cannot hold layers that share their weights
         name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()
-    }  # clone: tied ones
+    }
     write_whole(path, save(weights, dict(metadata or {})))
     return path
 
@@ -52,13 +54,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def assign_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, *, assign: bool = False) -> None:
-    """`load_state_dict`, with an error that names the layers that do not fit and their shapes."""
+    """`load_state_dict`, with an error that names the layers that do not fit, their shapes and number formats."""
     own = model.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]
     faults += [f"{name} is not in the model" for name in weights if name not in own]
     for name in own.keys() & weights.keys():
-        if own[name].shape != weights[name].shape:
-            faults.append(f"{name} is {list(weights[name].shape)}, the model's is {list(own[name].shape)}")
+        mine, new = own[name], weights[name]
+        if mine.shape != new.shape:
+            faults.append(f"{name} is {shape_text(new)}, the model's is {shape_text(mine)}")
+        elif mine.dtype != new.dtype and (assign or mine.is_floating_point() != new.is_floating_point()):
+            faults.append(f"{name} is of {new.dtype}, the model's is of {mine.dtype}")
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise ValueError(f"{source}: its weights do not fit this model: {'; '.join(sorted(faults)[:SHOWN])}{more}")

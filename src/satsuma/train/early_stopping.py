@@ -1,14 +1,16 @@
 """Early stopping that restores the best weights: an argument of the run, since it changes the result."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from satsuma.errors import nearest, spelled_class
-from satsuma.functional.links import better_direction, part_name
+from satsuma.functional.links import better_direction
+from satsuma.train.evaluate import named_metrics
 
 if TYPE_CHECKING:
     from satsuma.train.fit import EpochRow
@@ -45,7 +47,7 @@ def resolved(stopping: EarlyStopping, metrics: Sequence[Callable[..., Any]], has
 
 def direction_of(monitor: str, better: str | None, metrics: Sequence[Callable[..., Any]], has_valid: bool) -> str:
     """ "lower" or "higher" for the column `monitor` of the epoch table."""
-    by_name = {part_name(m): m for m in metrics} if has_valid else {}
+    by_name = named_metrics(metrics) if has_valid else {}
     known = [*(LOSSES if has_valid else LOSSES[1:]), *by_name]
     if monitor not in known:
         raise ValueError(f"cannot monitor {monitor!r}, no such column: {nearest(monitor, known)}")
@@ -73,14 +75,14 @@ class BestWeights:
         self.stopping, self.model = stopping, model
         self.best: float | None = None
         self.waited = 0
-        self.weights: dict[str, Tensor] = {}
+        self.weights: dict[str, Any] = {}
 
     def after(self, row: "EpochRow") -> str:
         """Look at an epoch: why to stop, or ""."""
         value = row.value(self.stopping.monitor)
         if improves(value, self.best, self.stopping.better or "lower", self.stopping.min_delta):
             self.best, self.waited = value, 0
-            self.weights = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+            self.weights = copy.deepcopy(self.model.state_dict())
             return ""
         self.waited += 1
         if self.waited < self.stopping.patience:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor
 
 from satsuma.train.early_stopping import BestWeights, EarlyStopping
-from satsuma.train.evaluate import Evaluation, evaluate
-from satsuma.train.loop import train
+from satsuma.train.evaluate import Evaluation, evaluate, named_metrics
+from satsuma.train.loop import clear_gradients, kept_random_states, train
 from satsuma.train.run import Batches, Run, Step
 
 DRAIN = 50  # steps whose losses wait on a GPU before they are read: reading one waits for all work before it
@@ -77,18 +78,28 @@ class Validation:
     data: Batches
     loss_func: Callable[..., Tensor]
     metrics: Sequence[Callable[..., Any]] = ()
-    metric_names: tuple[str, ...] = ()
     n_inp: int = 1
     autocast: torch.dtype | None = None
 
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return tuple(named_metrics(self.metrics))
 
-@dataclass(slots=True)
-class Tally:
-    """The losses of the epoch so far; those on a GPU are read in groups."""
 
-    waiting: list[Step] = field(default_factory=list)
-    total: float = 0.0
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What a fit keeps while it runs: its rows so far, and the losses of the current epoch."""
+
+    run: Run
+    plan: Plan
+    validation: Validation | None
+    hooks: Sequence[Observer]
+    best: BestWeights | None
+    rows: list[EpochRow] = field(default_factory=list)
+    waiting: list[Step] = field(default_factory=list)  # not read yet
+    total: float = 0.0  # of the losses that are read
     count: int = 0
+    begun: float = field(default_factory=time.perf_counter)
 
 
 def fit(
@@ -104,52 +115,71 @@ def fit(
 ) -> list[EpochRow]:
     """Train `run` for `epochs`, evaluate after each, tell the hooks; the rows of the epoch table.
 
-    The global random generators are left as they were found. Raises `FloatingPointError` when the loss becomes NaN
-    or infinite, saying at which step.
+    The global random generators are left as they were found. However it ends, every hook that was started is told,
+    and early stopping restores the best weights. Raises `FloatingPointError` when the loss becomes NaN or infinite,
+    saying at which step.
     """
     names = () if validation is None else validation.metric_names
     plan = Plan(epochs, run.first_epoch, len(data), batch_size, validation is not None, names)
     best = None if early_stopping is None else BestWeights(early_stopping, run.model)
-    rows: list[EpochRow] = []
-    random_state = torch.get_rng_state()
-    for hook in hooks:
-        hook.on_fit_start(run, plan)
-    try:
-        tally, begun = Tally(), time.perf_counter()
-        drain = DRAIN if next(run.model.parameters()).device.type != "cpu" else 1
-        steps_per_epoch = len(data)
-        for step in train(run, data, epochs=epochs, micro=micro):
-            tally.waiting.append(step)
-            ends_epoch = run.step % steps_per_epoch == 0 or bool(run.stop)
-            if len(tally.waiting) >= drain or ends_epoch:
-                read_losses(run, tally, hooks)
-            if not ends_epoch and not run.stop:
-                continue
-            trained_s = time.perf_counter() - begun
-            judged = None if validation is None else judge(run, validation)
-            row = EpochRow(
-                step.epoch,
-                tally.total / tally.count,
-                None if judged is None else judged.loss,
-                {} if judged is None else judged.metrics,
-                time.perf_counter() - begun,
-                tally.count * batch_size / max(trained_s, 1e-9),
-            )
-            rows.append(row)
-            for hook in hooks:
-                hook.on_epoch(run, row)
-            if best is not None:
-                run.stop = run.stop or best.after(row)
-            tally, begun = Tally(), time.perf_counter()
-            if run.stop:
-                break
-    finally:
-        for hook in reversed(hooks):
-            hook.on_fit_end(run)
-        torch.set_rng_state(random_state)
-    if best is not None:
-        best.restore()
-    return rows
+    session = Session(run=run, plan=plan, validation=validation, hooks=hooks, best=best)
+    drain = DRAIN if next(run.model.parameters()).device.type != "cpu" else 1
+    with ExitStack() as at_end, kept_random_states():
+        at_end.callback(clear_gradients, run)
+        if best is not None:
+            at_end.callback(best.restore)
+        for hook in hooks:
+            hook.on_fit_start(run, plan)
+            at_end.callback(hook.on_fit_end, run)
+        for step in train(run, data, epochs=epochs, micro=micro):  # ends by itself once run.stop is set
+            session.waiting.append(step)
+            if run.step % len(data) == 0:
+                end_epoch(session)
+            elif len(session.waiting) >= drain:
+                read_losses(session)
+        if session.waiting or session.count:  # stopped within an epoch
+            end_epoch(session)
+    return session.rows
+
+
+def read_losses(session: Session) -> None:
+    """Read the waiting steps' losses, tell the hooks, and stop at one that is not finite."""
+    waiting, session.waiting = session.waiting, []
+    losses = [waiting[0].loss.item()] if len(waiting) == 1 else torch.stack([s.loss for s in waiting]).tolist()
+    for step, loss in zip(waiting, losses, strict=True):
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(loss, step.step, step.epoch)
+        session.total += loss
+        session.count += 1
+        if session.hooks:
+            norm = None if step.grad_norm is None else float(step.grad_norm)
+            row = StepRow(step.epoch, step.step, step.lr, loss, norm)
+            for hook in session.hooks:
+                hook.on_step(session.run, row)
+
+
+def end_epoch(session: Session) -> None:
+    """Evaluate, tell the hooks, ask whether to stop early, and begin the next epoch's count."""
+    run, plan = session.run, session.plan
+    if session.waiting:
+        read_losses(session)
+    trained_s = time.perf_counter() - session.begun
+    judged = None if session.validation is None else judge(run, session.validation)
+    row = EpochRow(
+        run.first_epoch + (run.step - 1) // plan.steps_per_epoch,
+        session.total / session.count,
+        None if judged is None else judged.loss,
+        {} if judged is None else judged.metrics,
+        time.perf_counter() - session.begun,
+        session.count * plan.batch_size / max(trained_s, 1e-9),
+    )
+    session.rows.append(row)
+    for hook in session.hooks:
+        hook.on_epoch(run, row)
+    if session.best is not None:
+        reason = session.best.after(row)
+        run.stop = run.stop or reason
+    session.total, session.count, session.begun = 0.0, 0, time.perf_counter()
 
 
 def judge(run: Run, validation: Validation) -> Evaluation:
@@ -162,22 +192,6 @@ def judge(run: Run, validation: Validation) -> Evaluation:
         autocast=validation.autocast,
         strict=False,  # a metric's fault does not throw the epoch's work away
     )
-
-
-def read_losses(run: Run, tally: Tally, hooks: Sequence[Observer]) -> None:
-    """Read the waiting steps' losses, tell the hooks, and stop at one that is not finite."""
-    waiting, tally.waiting = tally.waiting, []
-    losses = [waiting[0].loss.item()] if len(waiting) == 1 else torch.stack([s.loss for s in waiting]).tolist()
-    for step, loss in zip(waiting, losses, strict=True):
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(loss, step.step, step.epoch)
-        tally.total += loss
-        tally.count += 1
-        if hooks:
-            norm = None if step.grad_norm is None else float(step.grad_norm)
-            row = StepRow(step.epoch, step.step, step.lr, loss, norm)
-            for hook in hooks:
-                hook.on_step(run, row)
 
 
 class NonFiniteLossError(FloatingPointError):

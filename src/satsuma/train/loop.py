@@ -1,6 +1,7 @@
 """The training loop, whole. B batch."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ def train(run: Run, data: Batches, *, epochs: int, micro: int | None = None) -> 
     """Train in place, yielding after every update. `break` stops; a restored `run.step` resumes mid-epoch.
 
     `micro`: the most samples that go through the model at once; a larger batch is taken in slices whose gradients
-    add up to the batch's (a memory knob: the update is the same, but for batch normalisation's statistics).
+    add up to the batch's. A memory knob: for a loss that is the mean over its samples the update is the same, but for
+    batch normalisation's statistics.
     """
     for epoch in range(run.step // len(data), epochs):
         for batch in data.epoch(run.first_epoch + epoch, start=run.step % len(data)):  # x [B ...], y [B ...]
@@ -22,10 +24,10 @@ def train(run: Run, data: Batches, *, epochs: int, micro: int | None = None) -> 
                 run.model.train()  # the caller may have evaluated since the last yield
             rate = set_rates(run)
             seed_step(run)
+            clear_gradients(run)  # here, so that whoever reads a step can still look at its gradients
             loss = add_gradients(run, batch, micro)
             norm = clip_gradients(run)
             update_weights(run)
-            clear_gradients(run)
             run.step += 1
             yield Step(run.first_epoch + epoch, run.step, rate, loss, norm)  # tensors: .item() is the reader's sync
             if run.stop:
@@ -36,7 +38,7 @@ def set_rates(run: Run) -> float:
     """Set each group's rate (and momentum) for the coming step; the highest rate."""
     factor, highest = run.schedule(run.step), 0.0
     for group in run.optimizer.param_groups:
-        group["lr"] = group["base_lr"] * factor
+        group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
         highest = max(highest, group["lr"])
         if run.momentum is not None:
             set_momentum(group, run.momentum(run.step))
@@ -60,6 +62,12 @@ def seed_step(run: Run) -> None:
         torch.mps.manual_seed(seed)
 
 
+def kept_random_states() -> AbstractContextManager[None]:
+    """While it lasts, what `seed_step` does to the global generators; they are then as they were before."""
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ())
+
+
 def add_gradients(run: Run, batch: tuple[Tensor, ...], micro: int | None) -> Tensor:
     """Backward through the batch, in slices if asked; its loss []."""
     n = len(batch[0])
@@ -67,12 +75,12 @@ def add_gradients(run: Run, batch: tuple[Tensor, ...], micro: int | None) -> Ten
         loss = run.objective(run.model, *batch)
         scaled(run, loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
-    total = torch.zeros((), device=batch[0].device)
+    losses = []
     for part in zip(*(torch.split(t, micro) for t in batch), strict=True):
         loss = run.objective(run.model, *part) * (len(part[0]) / n)  # exact for a short last slice
         scaled(run, loss).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
-    return total
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
 
 
 def scaled(run: Run, loss: Tensor) -> Tensor:
@@ -80,12 +88,13 @@ def scaled(run: Run, loss: Tensor) -> Tensor:
 
 
 def clip_gradients(run: Run) -> Tensor | None:
-    """Clip the joint norm of all gradients to `run.max_norm`; the norm [] before clipping, None if it is off."""
+    """Clip the joint norm of what is trained to `run.max_norm`; the norm [] before clipping, None if it is off."""
     if run.max_norm is None:
         return None
     if run.scaler is not None:
         run.scaler.unscale_(run.optimizer)
-    return nn.utils.clip_grad_norm_(run.model.parameters(), run.max_norm)
+    trained = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    return nn.utils.clip_grad_norm_(trained, run.max_norm)
 
 
 def update_weights(run: Run) -> None:

@@ -10,15 +10,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
-from satsuma.train.loop import train
+from satsuma.train.loop import kept_random_states, train
 from satsuma.train.run import Batches, Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SETTLING = 10  # first steps of a sweep, whose average of few losses is too noisy to judge a slope by
+FEWEST = 10  # steps below which a sweep shows no curve
 SMOOTHING = 0.98  # weight of the past in the exponential average of losses
 
 
@@ -88,22 +87,42 @@ def lr_find(
     """
     if not 0 < start_lr < end_lr:
         raise ValueError(f"lr_find: rates must rise from above 0, got start_lr={start_lr}, end_lr={end_lr}")
-    if steps < 10:
-        raise ValueError(f"lr_find: at least 10 steps are needed to see a curve, got {steps}")
+    if steps < FEWEST:
+        raise ValueError(f"lr_find: at least {FEWEST} steps are needed to see a curve, got {steps}")
+    trial = copied_run(run)
+    highest = max(group.setdefault("base_lr", group["lr"]) for group in trial.optimizer.param_groups)
+    if not highest > 0:
+        raise ValueError(f"lr_find: the sweep scales the optimiser's rates, which must be above 0, got {highest}")
+    trial.schedule = functools.partial(exponential_sweep, start=start_lr / highest, end=end_lr / highest, steps=steps)
+    with kept_random_states():
+        lrs, losses, smoothed = swept(trial, data, steps, diverged, micro)
+    if len(losses) < FEWEST:
+        raise ValueError(
+            f"lr_find: after {len(losses)} steps, at a rate of {lrs[-1] if lrs else start_lr:.2g}, the loss was not "
+            f"finite or had risen {diverged:g}-fold; check the data for NaN, or begin lower than start_lr={start_lr}"
+        )
+    return RateFinder(tuple(lrs), tuple(losses), tuple(smoothed), *suggest(lrs, smoothed))
+
+
+def copied_run(run: Run) -> Run:
+    """A run that starts where `run` does, on a copy of its model and optimiser."""
     model, optimizer = copy.deepcopy((run.model, run.optimizer))
-    highest = max(group["base_lr"] for group in optimizer.param_groups)
-    sweep = functools.partial(exponential_sweep, start=start_lr / highest, end=end_lr / highest, steps=steps)
-    trial = Run(
+    return Run(
         model=model,
         optimizer=optimizer,
         objective=run.objective,
-        schedule=sweep,
+        schedule=run.schedule,
         max_norm=run.max_norm,
         scaler=copy.deepcopy(run.scaler),
         seed=run.seed,
         first_epoch=run.first_epoch,
     )
-    random_state = torch.get_rng_state()
+
+
+def swept(
+    trial: Run, data: Batches, steps: int, diverged: float, micro: int | None
+) -> tuple[list[float], list[float], list[float]]:
+    """Train `trial` until the sweep ends or the loss grows: the rates, losses and smoothed losses of its steps."""
     lrs: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
@@ -116,15 +135,10 @@ def lr_find(
         lrs.append(step.lr)
         losses.append(loss)
         smoothed.append(average / (1 - SMOOTHING ** len(losses)))
-        if len(losses) >= steps or smoothed[-1] > diverged * min(smoothed):
+        best = min(smoothed)
+        if len(losses) >= steps or smoothed[-1] > best + (diverged - 1) * abs(best):  # a loss may be negative
             break
-    torch.set_rng_state(random_state)
-    if len(losses) < 10:
-        raise ValueError(
-            f"lr_find: the loss was not finite after {len(losses)} steps, at a rate of "
-            f"{lrs[-1] if lrs else start_lr:.2g}; check the data for NaN, or begin lower than start_lr={start_lr}"
-        )
-    return RateFinder(tuple(lrs), tuple(losses), tuple(smoothed), *suggest(lrs, smoothed))
+    return lrs, losses, smoothed
 
 
 def suggest(lrs: list[float], smoothed: list[float]) -> tuple[float, float, float]:
@@ -138,11 +152,11 @@ def suggest(lrs: list[float], smoothed: list[float]) -> tuple[float, float, floa
 
 
 def longest_fall(values: list[float]) -> tuple[int, int]:
-    """First and last index of the longest falling subsequence."""
+    """First and last index of the longest falling subsequence; of several, the one that begins last."""
     length, came_from = [1] * len(values), list(range(len(values)))
     for i in range(len(values)):
         for j in range(i):
-            if values[j] > values[i] and length[j] + 1 > length[i]:
+            if values[j] > values[i] and length[j] + 1 >= length[i]:
                 length[i], came_from[i] = length[j] + 1, j
     end = max(range(len(values)), key=length.__getitem__)
     start = end

@@ -15,6 +15,8 @@ def forward(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype 
         return model(*inputs)
     with torch.autocast(inputs[0].device.type, dtype=autocast):
         output = model(*inputs)
+    if isinstance(output, tuple | list):
+        return tuple(part.float() for part in output)
     return output.float() if isinstance(output, Tensor) else output
 
 
@@ -43,10 +45,13 @@ def penalised(
     """`objective` plus `l1` times the sum of the weights' sizes plus `l2` times the sum of their squares.
 
     Biases and normalisation (parameters with fewer than two dimensions) are not penalised. L1 pulls weights to
-    exactly 0 (Tibshirani, *Regression shrinkage and selection via the lasso*, 1996), L2 shrinks them (ridge).
+    exactly 0 (Tibshirani, *Regression shrinkage and selection via the lasso*, 1996), L2 shrinks them (ridge). Raises
+    `ValueError` for a model without weights to penalise.
     """
     loss = objective(model, *batch)
     weights = [p for p in model.parameters() if p.ndim >= 2 and p.requires_grad]
+    if not weights:
+        raise ValueError("l1 and l2 penalise weights of two dimensions or more, and the model trains none")
     if l1:
         loss = loss + l1 * l1_penalty(weights)
     if l2:

@@ -29,7 +29,7 @@ def has_bf16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and cpu_multiplies_bf16()
+        return cpu_multiplies_bf16() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
 
 
@@ -51,6 +51,14 @@ def pick_precision(precision: str, device: torch.device, model: nn.Module) -> st
         return precision
     large = has_convolutions(model) or sum(p.numel() for p in model.parameters()) >= LARGE
     return "bf16" if large and has_bf16_units(device) else "float32"
+
+
+def placed_model(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model on `device`, its kernels in the layout that convolutions are fastest in (channels last)."""
+    model = model.to(device)
+    if has_convolutions(model):
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def has_convolutions(model: nn.Module) -> bool:

@@ -21,8 +21,9 @@ class Batches(Protocol):
 class Run:
     """A model being trained. Mutable: the loop changes `model`, `optimizer` and `step`; anyone may set `stop`.
 
-    `objective(model, *batch)` gives the loss []. `schedule(step)` is the factor on each parameter group's `base_lr`,
-    `momentum(step)` the momentum itself. `max_norm` clips the gradients' joint norm. `scaler` is for float16.
+    `objective(model, *batch)` gives the loss []. `schedule(step)` is the factor on each parameter group's `base_lr`
+    (its first `lr`, if it has none), `momentum(step)` the momentum itself. `max_norm` clips the gradients' joint norm.
+    `scaler` is for float16.
     `first_epoch` counts the epochs of earlier fits, so that a second fit sees new orders and new dropout.
     A reason in `stop` ends training after the step.
     """
