@@ -54,14 +54,14 @@ class Digits:
             torch.from_numpy(a.astype(np.int64) if a.ndim == 1 else a) for a in arrays
         )
 
-    def threes_and_sevens(self, *, flat: bool) -> sm.DataLoaders:
+    def threes_and_sevens(self, *, flat: bool, batch: int = 256) -> sm.DataLoaders:
         halves = []
         for x, y in ((self.x, self.y), (self.x_test, self.y_test)):
             keep = (y == 3) | (y == 7)
             pixels = x[keep].float() / 255
             shaped = pixels.flatten(1) if flat else pixels[:, None]
             halves.append(sm.ArrayDataset((shaped, (y[keep] == 3).float()[:, None])))
-        return sm.DataLoaders(sm.DataLoader(halves[0], 256, shuffle=True), sm.DataLoader(halves[1], 2048))
+        return sm.DataLoaders(sm.DataLoader(halves[0], batch, shuffle=True), sm.DataLoader(halves[1], 2048))
 
     def normalised(self) -> tuple[Tensor, Tensor]:
         """Training and test pixels [N 1 28 28], by the training half's mean and deviation."""
@@ -101,14 +101,14 @@ def threes_net(digits: Digits, seed: int) -> float:
 def threes_resnet(digits: Digits, seed: int) -> float:
     sm.set_seed(seed)
     learn = sm.Learner(
-        digits.threes_and_sevens(flat=False),
+        digits.threes_and_sevens(flat=False, batch=64),
         sm.resnet18(classes=1, in_channels=1),
         loss_func=sm.binary_cross_entropy,
         metrics=sm.binary_accuracy,
         seed=seed,
         progress=False,
     )
-    return learn.fit_one_cycle(1, 0.005)[-1].metrics["binary_accuracy"]
+    return learn.fit_one_cycle(1, 0.003)[-1].metrics["binary_accuracy"]
 
 
 def ten_logistic(digits: Digits, seed: int) -> float:

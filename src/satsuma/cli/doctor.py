@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from satsuma.cli.predict import model_file
 from satsuma.cli.show import cell
-from satsuma.ship.model_file import load_learner, read_header
+from satsuma.ship.model_file import load_learner, model_path, read_header
 from satsuma.ship.recipe import opaque_parts
 from satsuma.train.precision import has_bf16_units, pick_device
 from satsuma.version import __version__
@@ -22,7 +21,7 @@ EXTRAS = {"scikit-learn": "satsuma demo", "torchmetrics": "its metrics"}
 def run_doctor(model: Path | None) -> None:
     """Print the report on the machine, or on `model`."""
     if model is not None:
-        show_model(model_file(model))
+        show_model(model_path(model))
         return
     device = pick_device("auto")
     rows = [

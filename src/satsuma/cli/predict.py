@@ -13,7 +13,7 @@ from satsuma.vision.image import get_image_files
 
 def run_predict(model: Path, items: list[Path], *, top: int, as_json: bool, device: str) -> None:
     """Print an answer a file; a file that cannot be read is told at the end, after all others are answered."""
-    predictor = load_learner(model_file(model), device=device)
+    predictor = load_learner(model, device=device)
     files = [file for item in items for file in (get_image_files(item) if item.is_dir() else [item])]
     if not files:
         raise UserError(f"no images in {', '.join(str(i) for i in items)}")
@@ -29,11 +29,6 @@ def run_predict(model: Path, items: list[Path], *, top: int, as_json: bool, devi
         typer.echo(as_line(file, answer, predictor, top, width) if not as_json else as_object(file, answer, predictor))
     if failed:
         raise UserError(f"{len(failed)} of {len(files)} files could not be read:\n" + "\n".join(failed))
-
-
-def model_file(path: Path) -> Path:
-    """The model file that `path` is, or that lies in the run `path`."""
-    return path / "model.safetensors" if path.is_dir() else path
 
 
 def as_line(file: Path, answer: Prediction, predictor: Predictor, top: int, width: int) -> str:

@@ -23,6 +23,11 @@ def takes_rng(transform: Callable[..., Any]) -> bool:
         return False
 
 
+def is_training_only(transform: Callable[..., Any]) -> bool:
+    """Whether `transform` says of itself, by `training_only = True`, that it does nothing outside training."""
+    return bool(getattr(transform, "training_only", False))
+
+
 def part_label(part: Any) -> str:
     """How a part is named in messages: a function's name, a value's repr on one line.
 

@@ -1,5 +1,7 @@
 """What a learner chooses when it is not told: the loss by the target, the model by its name."""
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +11,11 @@ from torch import Tensor, nn
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.seeds import WEIGHTS, mix_seed
+from satsuma.errors import refuse_unknown
+from satsuma.functional.links import part_name
 from satsuma.functional.losses import cross_entropy, mse
 from satsuma.nn.registry import image_model
+from satsuma.train.early_stopping import EarlyStopping
 from satsuma.vision.blocks import ImageBlock
 
 HOOK_METHODS = ("on_fit_start", "on_step", "on_epoch", "on_fit_end")
@@ -57,6 +62,7 @@ def listed_metrics(metrics: Any) -> tuple[Callable[..., Any], ...]:
     for metric in listed:
         if not callable(metric):
             raise TypeError(f"Learner: a metric is a function (outputs, targets), such as sm.accuracy; got {metric!r}")
+        refuse_part("a metric", metric, "sm.accuracy")
     return listed
 
 
@@ -69,6 +75,33 @@ def listed_hooks(hooks: Any) -> tuple[Any, ...]:
             what = f"the class {hook.__name__}: give an object, {hook.__name__}()" if isinstance(hook, type) else None
             raise TypeError(f"Learner: a hook inherits from sm.Hook; got {what or f'{hook!r} without {missing[0]}'}")
     return listed
+
+
+def refuse_part(name: str, part: Any, example: str) -> None:
+    """`TypeError` for a part that is no function, or a partial with an argument that its function does not have."""
+    if not callable(part):
+        raise TypeError(f"Learner: {name} is a function, such as {example}; got {part!r}")
+    if isinstance(part, functools.partial):
+        known = inspect.signature(part.func).parameters
+        if not any(p.kind == p.VAR_KEYWORD for p in known.values()):
+            refuse_unknown(part_name(part.func), part.keywords, known)
+
+
+def refuse_schedule(name: str, schedule: Any) -> None:
+    """`TypeError` for a schedule that cannot be asked for step 0, saying how one is made."""
+    refuse_part(name, schedule, "partial(sm.cosine, total=1000)")
+    try:
+        schedule(0)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}: a schedule is called with the step alone, and {part_name(schedule)} is not: {error}. "
+            f"Fill in the rest, for example partial(sm.cosine, total=n_epoch * len(dls.train))"
+        ) from error
+
+
+def refuse_stopping(early_stopping: Any) -> None:
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(f"early_stopping is a value such as sm.EarlyStopping(patience=3), got {early_stopping!r}")
 
 
 def refuse_epochs(method: str, n_epoch: Any) -> None:

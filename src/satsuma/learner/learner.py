@@ -12,6 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
+from satsuma.data.transforms import is_training_only
 from satsuma.errors import spelled
 from satsuma.functional.links import activation_for, better_direction, decode_for, part_name
 from satsuma.hooks.checkpoint import Checkpoint
@@ -27,6 +28,9 @@ from satsuma.learner.choices import (
     refuse_epochs,
     refuse_negative,
     refuse_not_positive,
+    refuse_part,
+    refuse_schedule,
+    refuse_stopping,
 )
 from satsuma.learner.recording import given_arguments, non_finite_message, refuse_used, write_recipe
 from satsuma.optim.groups import build_optimizer
@@ -45,6 +49,18 @@ from satsuma.train.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class EpochTable(list[EpochRow]):
+    """The rows of a fit; its repr is short, since the table is printed while it grows."""
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no epochs"
+        last = self[-1]
+        values = {"valid_loss": last.valid_loss, **last.metrics} if last.valid_loss is not None else {}
+        shown = ", ".join(f"{k} {v:.4f}" for k, v in (values or {"train_loss": last.train_loss}).items())
+        return f"{len(self)} epochs: {shown}"
 
 
 class Learner:
@@ -72,7 +88,7 @@ class Learner:
         lr: float = 1e-3,
         metrics: Callable[..., Any] | Sequence[Callable[..., Any]] = (),
         wd: float | None = None,
-        splitter: Callable[[nn.Module], Sequence[Sequence[nn.Parameter]]] | None = None,
+        splitter: Callable[[nn.Module], Sequence[Iterable[nn.Parameter]]] | None = None,
         max_norm: float | None = None,
         micro: int | None = None,
         l1: float = 0.0,
@@ -88,6 +104,9 @@ class Learner:
     ) -> None:
         if not isinstance(dls, DataLoaders):
             raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
+        refuse_part("opt_func", opt_func, "sm.AdamW")
+        if loss_func is not None:
+            refuse_part("loss_func", loss_func, "sm.cross_entropy")
         self.device = pick_device(device)
         self.dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
@@ -106,7 +125,7 @@ class Learner:
         self.path = Path(path)
         self.progress = progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
-        self.checkpoint = self.make_checkpoint()
+        self.checkpoint = self._make_checkpoint()
         self.hooks = listed_hooks(hooks)
         self.epochs_done = 0
         self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
@@ -137,7 +156,7 @@ class Learner:
         momentum: Callable[[int], float] | None = None,
         wd: float | None = None,
         early_stopping: EarlyStopping | None = None,
-    ) -> list[EpochRow]:
+    ) -> EpochTable:
         """Train for `n_epoch` epochs at rate `lr` times `schedule(step)`; the rows of the epoch table.
 
         `lr`: a number; `slice(low, high)` over the layer groups; or one number for each.
@@ -147,8 +166,8 @@ class Learner:
         refuse_epochs("fit", n_epoch)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd}
         call["early_stopping"] = early_stopping
-        run = self.checked_run(lr, schedule=schedule, momentum=momentum, wd=wd)
-        return self.trained(run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
+        run = self._checked_run(lr, schedule=schedule, momentum=momentum, wd=wd)
+        return self._trained(run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
 
     @spelled
     def fit_one_cycle(
@@ -162,7 +181,7 @@ class Learner:
         moms: tuple[float, float] | None = (0.95, 0.85),
         wd: float | None = None,
         early_stopping: EarlyStopping | None = None,
-    ) -> list[EpochRow]:
+    ) -> EpochTable:
         """Train with one cycle of the rate: from `lr_max / div` up over `pct_start` of the steps, then down to near 0.
 
         `moms`: momentum goes from the first to the second and back (None: leave it).
@@ -178,10 +197,10 @@ class Learner:
         if moms is not None:
             high, low = moms
             momentum = functools.partial(one_cycle_momentum, total=total, pct_start=pct_start, high=high, low=low)
-        run = self.checked_run(lr_max, schedule=schedule, momentum=momentum, wd=wd)
-        return self.trained(run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
+        run = self._checked_run(lr_max, schedule=schedule, momentum=momentum, wd=wd)
+        return self._trained(run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
 
-    def checked_run(
+    def _checked_run(
         self,
         lr: float | slice | Sequence[float] | None,
         *,
@@ -190,15 +209,18 @@ class Learner:
         wd: float | None,
     ) -> Run:
         """`make_run` after a look at whether everything fits together."""
-        schedule(0)  # a schedule that was put together wrongly says so now
+        refuse_schedule("schedule", schedule)
+        if momentum is not None:
+            refuse_schedule("momentum", momentum)
         self.check()
         check_weights(self.model)
         return self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
 
-    def trained(
+    def _trained(
         self, run: Run, n_epoch: int, early_stopping: EarlyStopping | None, call: tuple[str, dict[str, Any]]
-    ) -> list[EpochRow]:
+    ) -> EpochTable:
         """Both fits: train, and leave the records in order however it ends. `call`: the method and its arguments."""
+        refuse_stopping(early_stopping)
         stopping = None
         if early_stopping is not None:
             stopping = resolved(early_stopping, self.metrics, self.dls.valid is not None)
@@ -214,7 +236,7 @@ class Learner:
                 epochs=n_epoch,
                 batch_size=min(self.dls.bs, len(self.dls.train.dataset)),
                 validation=self.validation(),
-                hooks=self.observers(),
+                hooks=self._observers(),
                 micro=self.micro,
                 early_stopping=stopping,
             )
@@ -226,7 +248,7 @@ class Learner:
             raise KeyboardInterrupt
         if run.stop and self.progress:
             print(f"stopped: {run.stop}")
-        return rows
+        return EpochTable(rows)
 
     def make_run(
         self,
@@ -237,7 +259,7 @@ class Learner:
         wd: float | None = None,
     ) -> Run:
         """A fresh `Run` of this learner's model: what `fit` trains, for a loop of your own."""
-        groups = self.model if self.splitter is None else self.splitter(self.model)
+        groups = self.model if self.splitter is None else [list(group) for group in self.splitter(self.model)]
         rate = self.lr if lr is None else lr
         decay = self.wd if wd is None else wd
         return Run(
@@ -277,13 +299,13 @@ class Learner:
             autocast=autocast_dtype(self.precision),
         )
 
-    def observers(self) -> list[Observer]:
+    def _observers(self) -> list[Observer]:
         own: list[Observer] = [self.recorder, *self.hooks, StopOnInterrupt()]
         if self.checkpoint is not None:
             own.append(self.checkpoint)
         return [Progress(), *own] if self.progress else own
 
-    def make_checkpoint(self) -> Checkpoint | None:
+    def _make_checkpoint(self) -> Checkpoint | None:
         """The hook that keeps the best weights by the first metric whose better direction is known, else by loss."""
         if self.run_dir is None:
             return None
@@ -386,7 +408,7 @@ class Learner:
             blocks=self.dls.blocks,
             n_inp=self.dls.n_inp,
             item_tfms=block.item_tfms if block is not None else (),
-            batch_tfms=block.batch_tfms if block is not None else (),
+            batch_tfms=() if block is None else tuple(t for t in block.batch_tfms if not is_training_only(t)),
             loss=self.loss_func,
             device=self.device,
             autocast=autocast_dtype(self.precision),
@@ -404,23 +426,24 @@ class Learner:
 
     # --- files ----------------------------------------------------------------------------------------------------
 
-    def weights_path(self, file: str | Path) -> Path:
+    def _weights_path(self, file: str | Path) -> Path:
         named = Path(file)
         inside = named if named.is_absolute() or len(named.parts) > 1 else self.path / "models" / named
         return inside if inside.suffix == ".safetensors" else inside.with_name(inside.name + ".safetensors")
 
     def save(self, file: str | Path) -> Path:
         """Write the model's weights, and only them, to `models/FILE.safetensors` (or to a path with folders)."""
-        return save_weights(self.model, self.weights_path(file))
+        return save_weights(self.model, self._weights_path(file))
 
     def load(self, file: str | Path) -> "Learner":
         """Read weights that `save` (or the checkpoint hook) wrote. `ValueError` names layers that do not fit."""
-        load_weights(self.model, self.weights_path(file))
+        load_weights(self.model, self._weights_path(file))
         return self
 
-    def export(self, file: str | Path = "export.safetensors") -> Path:
+    def export(self, file: str | Path | None = None) -> Path:
         """Write one file for use elsewhere: weights, vocabulary, model and inference transforms; no code.
 
+        `file`: `model.safetensors` in the run's folder, or `export.safetensors` here, unless given.
         `sm.load_learner(file).predict(item)` needs nothing else. Parts of your own that a file cannot hold are
         named there, and asked for on loading.
         """
@@ -429,13 +452,18 @@ class Learner:
             last = self.recorder.epochs[-1]
             result = {"train_loss": last.train_loss, "valid_loss": last.valid_loss, **last.metrics}
             facts["result"] = {k: v if v is not None and math.isfinite(v) else None for k, v in result.items()}
-        return write_model(file, self.predictor(), facts)
+        default = "export.safetensors" if self.run_dir is None else self.run_dir / "model.safetensors"
+        return write_model(default if file is None else file, self.predictor(), facts)
 
-    def report(self, file: str | Path = "report.html") -> Path:
-        """Write one self-contained HTML file: result, curves, the hardest samples, and the run as code."""
+    def report(self, file: str | Path | None = None) -> Path:
+        """Write one self-contained HTML file: result, curves, the hardest samples, and the run as code.
+
+        `file`: `report.html`, in the run's folder if there is one, unless given.
+        """
         from satsuma.learner.reporting import write_learner_report
 
-        return write_learner_report(self, Path(file))
+        default = Path("report.html") if self.run_dir is None else self.run_dir / "report.html"
+        return write_learner_report(self, default if file is None else Path(file))
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """The model's parameters."""

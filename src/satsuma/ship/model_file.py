@@ -73,6 +73,11 @@ def digest_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def model_path(path: str | Path) -> Path:
+    """The model file that `path` is, or that lies in the run's folder `path`."""
+    return Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+
+
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header of a model file. Raises `FileNotFoundError`, `ModelFileError` for a file that is something else."""
     path = Path(path)
@@ -113,12 +118,13 @@ def load_learner(
     loss: Callable[..., Any] | None = None,
     device: str | torch.device = "auto",
 ) -> Predictor:
-    """The predictor in a file that `Learner.export` wrote. Nothing in the file is run.
+    """The predictor in a file that `Learner.export` wrote, or in a run's folder. Nothing in the file is run.
 
     `model`, `blocks`, `item_tfms`, `batch_tfms`: your own parts, where the file could only describe them. `loss`: says
     what outputs mean, if not what the file says.
     Raises `FileNotFoundError`; `ModelFileError` for a damaged file, or one that needs parts that are not given.
     """
+    path = model_path(path)
     header = read_header(path)
     n_inp = header["n_inp"]
     found = checked_blocks(path, rebuilt(path, header, "blocks", None if blocks is None else tuple(blocks)), n_inp)

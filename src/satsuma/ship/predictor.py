@@ -15,6 +15,7 @@ from satsuma.data.prepare import batch_steps
 from satsuma.data.samples import Samples
 from satsuma.data.transforms import make_steps
 from satsuma.functional.links import activation_for, decode_for
+from satsuma.functional.losses import shape_text
 from satsuma.train.evaluate import evaluation_mode
 from satsuma.train.objectives import forward
 
@@ -68,8 +69,13 @@ class Predictor:
         return batch if steps is None else steps(batch, None)
 
     def outputs(self, inputs: tuple[Tensor, ...]) -> Any:
-        with evaluation_mode(self.model), torch.no_grad():
-            return forward(self.model, inputs, self.autocast)
+        try:
+            with evaluation_mode(self.model), torch.no_grad():
+                return forward(self.model, inputs, self.autocast)
+        except (RuntimeError, TypeError, IndexError) as error:
+            got = ", ".join(f"{shape_text(x)} of {x.dtype}" for x in inputs)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"the model cannot take inputs {got}: {reason}") from error
 
     def answers(self, outputs: Any) -> list[Prediction]:
         if not isinstance(outputs, Tensor):

@@ -67,4 +67,5 @@ def assign_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str,
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise ValueError(f"{source}: its weights do not fit this model: {'; '.join(sorted(faults)[:SHOWN])}{more}")
-    model.load_state_dict(weights, assign=assign)
+    # cloned, so that the model's weights are aligned memory of its own and not the mapped file
+    model.load_state_dict({name: t.clone() for name, t in weights.items()} if assign else weights, assign=assign)
