@@ -37,9 +37,9 @@ def logits_of(learn):
 def test_get_preds_gives_probabilities_targets_decisions_and_losses(learn):
     outputs, y = logits_of(learn)
     preds, targets, decided, losses = learn.get_preds(with_loss=True, with_decoded=True)
-    assert [shape_text(t) for t in (preds, targets, decided, losses)] == ["[10 3]", "[10]", "[10]", "[10]"]
+    assert [shape_text(t) for t in (preds, targets, decided, losses)] == ["[11 3]", "[11]", "[11]", "[11]"]
     torch.testing.assert_close(preds, outputs.softmax(1))
-    torch.testing.assert_close(preds.sum(1), torch.ones(10))
+    torch.testing.assert_close(preds.sum(1), torch.ones(11))
     assert torch.equal(targets, y)
     assert torch.equal(decided, outputs.argmax(1))
     torch.testing.assert_close(losses, F.cross_entropy(outputs, y, reduction="none"))
@@ -55,7 +55,7 @@ def test_validate_is_the_last_row_of_the_table(learn):
 
 def test_the_training_data_can_be_judged_too_in_order_and_whole(learn):
     preds, targets = learn.get_preds(ds_idx=0)
-    assert len(preds) == 43
+    assert len(preds) == 42
     assert torch.equal(targets, learn.dls.train.dataset.tensors[1])
     with pytest.raises(ValueError, match="there is no loader 2; the learner has 2"):
         learn.get_preds(ds_idx=2)
@@ -120,7 +120,7 @@ def own(outputs, targets):
 def test_each_items_loss_for_any_loss(loss):
     learn = sm.Learner(sm.DataLoaders.from_arrays(X, Y), sm.linear_model(D, K), loss_func=loss, progress=False)
     losses = learn.get_preds(with_loss=True)[-1]
-    assert losses.shape == (10,)
+    assert losses.shape == (11,)
     assert losses.mean().item() == pytest.approx(learn.validate().loss, rel=1e-5)
     assert getattr(loss, "reduction", "mean") == "mean"  # a module is asked on a copy
 
@@ -147,7 +147,7 @@ def test_a_model_with_several_outputs(tmp_path):
     learn = sm.Learner(data, TwoHeads(), loss_func=both, metrics=first_right, progress=False)
     learn.fit(2)
     preds, _targets, losses = learn.get_preds(with_loss=True)
-    assert [shape_text(p) for p in preds] == ["[10 3]", "[10 1]"]
+    assert [shape_text(p) for p in preds] == ["[11 3]", "[11 1]"]
     assert losses.mean().item() == pytest.approx(learn.validate().loss, rel=1e-5)
     assert learn.report(tmp_path / "report.html").exists()
     with pytest.raises(TypeError, match="the model gives a tuple, and only a single tensor can be read as answers"):
@@ -213,7 +213,7 @@ def test_a_model_function_is_built_under_the_seed():
 
 def test_a_learner_says_what_it_is(learn):
     assert repr(learn) == (
-        "Learner(Sequential, 146 parameters; 43 train, 10 valid samples; batch size 11; cpu, float32)"
+        "Learner(Sequential, 146 parameters; 42 train, 11 valid samples; batch size 11; cpu, float32)"
         if learn.device.type == "cpu"
         else repr(learn)
     )

@@ -165,26 +165,23 @@ class DataBlock:
         inputs, targets = self.blocks[: self.n_inp], self.blocks[self.n_inp :]
         blocks = tuple(b.setup(()) for b in inputs) + tuple(b.setup(v) for b, v in zip(targets, raw, strict=True))
 
-        found = []
+        twins = find_twins([item_name(i, getters[0]) for i in items], digests, train, valid) if digests else []
+        found = [twin_warning(twins)] if twins else []
         for block, labels in zip(blocks[self.n_inp :], raw, strict=True):
             if isinstance(block, CategoryBlock):
                 found += label_warnings([as_python(v) for v in labels], block.vocab, train, valid)
-        names = [item_name(item, getters[0]) for item in items] if digests else []
-        twins = find_twins(names, digests, train, valid) if digests else []
-        found += [twin_warning(twins)] if twins else []
 
         item_steps = make_steps(self.item_tfms)
         halves = [Samples([items[i] for i in half], getters, blocks, item_steps) for half in (train, valid)]
         fitted = fit_batch_tfms(halves[0], self.batch_tfms)
         steps = batch_steps(blocks, fitted)
-        if workers is None:
-            workers = min(8, os.cpu_count() or 1) if any(hasattr(b, "examine") for b in blocks) else 0
+        from_files = any(hasattr(b, "examine") for b in blocks)
         loader = DataLoader(
             halves[0],
             bs,
             True,
             drop_last=drop_last and len(train) > bs,
-            workers=workers,
+            workers=default_workers(from_files) if workers is None else workers,
             seed=seed,
             batch_steps=steps,
             device=device,
@@ -206,20 +203,27 @@ class DataBlock:
         """Read the files of all inputs: digests of the items that are good; place → (name, reason) of the others."""
         digests = [b""] * len(items)
         unreadable: dict[int, tuple[str, str]] = {}
+        comparable = True
         for getter, block in zip(getters, self.blocks[: self.n_inp], strict=False):
             if not hasattr(block, "examine"):
-                return [], {}  # what cannot be examined may tell twins apart
+                comparable = False  # what cannot be examined may tell twins apart
+                continue
             for i, facts in enumerate(examine_all([get_value(getter, item) for item in items], block.examine)):
                 digests[i] += facts.digest
                 if facts.problem:
                     unreadable[i] = (item_name(items[i], getter), facts.problem)
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
-        return [digest for i, digest in enumerate(digests) if i not in unreadable], unreadable
+        return [digest for i, digest in enumerate(digests) if comparable and i not in unreadable], unreadable
 
     @spelled
     def summary(self, source: Any, *, bs: int = 4) -> None:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
         print(walk(self, source, bs))
+
+
+def default_workers(from_files: bool) -> int:
+    """One thread a core, up to 8, where files are read; none for what lies in memory."""
+    return min(8, os.cpu_count() or 1) if from_files else 0
 
 
 def many(getter: Any, n: int, name: str, what: str) -> tuple[Callable[[Any], Any], ...]:
