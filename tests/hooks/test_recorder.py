@@ -45,8 +45,13 @@ def test_the_file_has_a_line_a_step_and_a_line_an_epoch(tmp_path):
     assert [row["kind"] for row in rows] == ["step", "step", "step", "epoch"] * 2
     assert rows[1] == {"kind": "step", "epoch": 0, "step": 2, "lr": 0.2, "loss": 0.5, "grad_norm": 2.0}
     assert rows[3] == {
-        "kind": "epoch", "epoch": 0, "train_loss": 0.5, "valid_loss": 0.25, "accuracy": 0.75,
-        "time_s": 1.25, "samples_per_s": 99.0,
+        "kind": "epoch",
+        "epoch": 0,
+        "train_loss": 0.5,
+        "valid_loss": 0.25,
+        "accuracy": 0.75,
+        "time_s": 1.25,
+        "samples_per_s": 99.0,
     }
 
 

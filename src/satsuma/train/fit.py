@@ -133,7 +133,7 @@ def fit(
             at_end.callback(hook.on_fit_end, run)
         for step in train(run, data, epochs=epochs, micro=micro):  # ends by itself once run.stop is set
             session.waiting.append(step)
-            if run.step % len(data) == 0:
+            if run.step % plan.steps_per_epoch == 0:
                 end_epoch(session)
             elif len(session.waiting) >= drain:
                 read_losses(session)
