@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import subprocess
 import sys
 
@@ -35,7 +36,9 @@ def run_again(script, tmp_path):
     """The script in a process of its own: the values of its recorder."""
     script = tmp_path / script.name
     code = script.read_text(encoding="utf-8") + "\nimport json; print('VALUES', json.dumps(learn.recorder.values))\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums over other threads round differently
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **threads})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.split("VALUES")[1])
 

@@ -1,6 +1,7 @@
 """Model files: the same answers in another process, nothing run from the file, any damage noticed."""
 
 import json
+import os
 import random
 import struct
 import subprocess
@@ -63,7 +64,8 @@ print(json.dumps([loaded, [a.label for a in answers], [a.probabilities.tolist() 
 def asked_elsewhere(path, items, kind):
     """Labels and probabilities of `items` by a new process that only has the file."""
     command = [sys.executable, "-c", ASK, str(path), json.dumps(items), kind]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums over other threads round differently
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **threads})
     assert done.returncode == 0, done.stderr
     loaded, labels, probabilities = json.loads(done.stdout)
     assert loaded == []

@@ -27,9 +27,9 @@ def test_loss_and_metrics_are_those_of_the_whole_set(bs):
     """A class-weighted loss shows it: the mean of the batches' means would be another number."""
     weight = torch.tensor([0.1, 1.0, 5.0])
     found = evaluate(MODEL, loader(bs), loss_func=nn.CrossEntropyLoss(weight=weight), metrics=[accuracy, spread])
-    assert found.loss == pytest.approx(float(F.cross_entropy(MODEL(X), Y, weight=weight)), rel=1e-5)
+    assert found.loss == pytest.approx(F.cross_entropy(MODEL(X), Y, weight=weight).item(), rel=1e-5)
     assert found.metrics["accuracy"] == pytest.approx(float((MODEL(X).argmax(1) == Y).float().mean()))
-    assert found.metrics["spread"] == pytest.approx(float(MODEL(X).std()), rel=1e-5)
+    assert found.metrics["spread"] == pytest.approx(MODEL(X).std().item(), rel=1e-5)
 
 
 def spread(outputs, targets):

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 def plot_line(columns: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> "Figure":
     """Lines over 0, 1, 2, ..., one for each named column."""
-    from matplotlib.figure import Figure
+    from satsuma.data.figure import ShownFigure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    figure = ShownFigure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     for name, values in columns.items():
         marker = "o" if len(values) <= 30 else None
@@ -28,9 +28,9 @@ def plot_line(columns: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: st
 
 def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequence[float]) -> "Figure":
     """Training loss by step, raw and smoothed, and validation loss at the steps `places`."""
-    from matplotlib.figure import Figure
+    from satsuma.data.figure import ShownFigure
 
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    figure = ShownFigure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(losses, color="tab:blue", alpha=0.25, linewidth=0.8)
     axes.plot(

@@ -47,9 +47,9 @@ class RateFinder:
 
     def plot(self) -> "Figure":
         """Loss against rate with the suggestions marked, and rate against iteration."""
-        from matplotlib.figure import Figure
+        from satsuma.data.figure import ShownFigure
 
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        figure = ShownFigure(figsize=(9, 3.6), layout="constrained")
         loss_axes, rate_axes = figure.subplots(1, 2, width_ratios=(2, 1))
         loss_axes.plot(self.lrs, self.losses, color="0.8", linewidth=1, label="loss")
         loss_axes.plot(self.lrs, self.smoothed, color="tab:blue", label="smoothed")
