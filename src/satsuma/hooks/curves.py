@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 def plot_line(columns: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> "Figure":
     """Lines over 0, 1, 2, ..., one for each named column."""
-    from satsuma.data.figure import ShownFigure
     from matplotlib.ticker import MaxNLocator
+
+    from satsuma.data.figure import ShownFigure
 
     figure = ShownFigure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
