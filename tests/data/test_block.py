@@ -296,7 +296,7 @@ def test_wrong_arguments_are_refused():
         NUMBERS.summary(range(7), batch=2)
     with pytest.raises(ValueError, match='on_unreadable is "raise" or "skip", got \'ignore\''):
         NUMBERS.dataloaders(range(7), on_unreadable="ignore")
-    with pytest.raises(ValueError, match="batch_size is a whole number"):
+    with pytest.raises(ValueError, match="bs is a whole number"):
         NUMBERS.dataloaders(range(7), bs=0)
     with pytest.raises(TypeError, match="Resize is a class of transforms"):
         DataBlock(blocks=TransformBlock, item_tfms=Resize)
@@ -306,3 +306,22 @@ def test_getters_may_be_given_for_tuples_of_other_lengths():
     block = DataBlock(blocks=(TransformBlock, CategoryBlock), get_x=ItemGetter(2), get_y=ItemGetter(0))
     items = [(parity(i), "note", vector(i)) for i in range(7)]
     assert block.dataloaders(items, bs=3).one_batch()[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize("splitter", [None, 0.2, RandomSplitter])
+def test_a_splitter_is_a_function(splitter):
+    with pytest.raises(TypeError, match="splitter is a function of the items, such as"):
+        DataBlock(blocks=TransformBlock, splitter=splitter)
+
+
+def test_get_items_and_getters_are_functions_and_no_item_is_taken_twice():
+    with pytest.raises(TypeError, match="get_items is a function of the source, got 'x'"):
+        DataBlock(blocks=TransformBlock, get_items="x")
+    with pytest.raises(TypeError, match="get_x is a function of an item"):
+        DataBlock(blocks=TransformBlock, get_x="x").dataloaders(range(3))
+    with pytest.raises(ValueError, match="gives 1 items more than once, the first: 0"):
+        DataBlock(blocks=TransformBlock, splitter=twice).dataloaders(range(3))
+
+
+def twice(items):
+    return [0, 0, 1], [2]

@@ -225,3 +225,40 @@ def test_misspelt_arguments_are_refused():
         dls.test_dl(X, with_label=True)
     with pytest.raises(TypeError, match="did you mean 'nrows'"):
         dls.show_batch(rows=1)
+
+
+ZEROS = np.zeros((4, 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize("valid", [0.2, (ZEROS,), (ZEROS, [0, 1, 0, 1], [0]), ZEROS])
+def test_valid_is_a_pair_of_arrays(valid):
+    with pytest.raises(TypeError, match=r"valid=\(x, y\), got .* valid_pct=0.2"):
+        DataLoaders.from_arrays(ZEROS, [0, 1, 0, 1], valid=valid)
+
+
+@pytest.mark.parametrize(("one", "other"), [(np.float32, np.uint8), (np.uint8, np.float32), (np.uint8, np.int64)])
+def test_pixels_and_numbers_are_not_mixed(one, other):
+    with pytest.raises(ValueError, match="uint8 is taken as pixels"):
+        DataLoaders.from_arrays(ZEROS.astype(one), [0, 1, 0, 1], valid=(ZEROS.astype(other), [0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (["a", float("nan"), "b", "a"], r"no label in 1 of 4 rows: \[1\]"),
+        (["a", "b", None, None], r"no label in 2 of 4 rows: \[2, 3\]"),
+        (np.ma.masked_array([0, 1, 0, 1], mask=[0, 0, 0, 1]), "y is masked in 1 rows: 3"),
+        ([1, "a", "b", "a"], "mixes text and numbers: row 1 is 'a', row 0 is 1"),
+    ],
+)
+def test_rows_without_a_label_of_their_kind_are_named(y, match):
+    with pytest.raises(ValueError, match=match):
+        DataLoaders.from_arrays(ZEROS, y)
+
+
+def test_masked_inputs_and_strange_batch_sizes_are_refused():
+    with pytest.raises(ValueError, match="x is masked in 1 rows: 2"):
+        DataLoaders.from_arrays(np.ma.masked_array(ZEROS, mask=[[0, 0], [0, 0], [0, 1], [0, 0]]), [0, 1, 0, 1])
+    for bs in ("4", True, 1.5):
+        with pytest.raises(TypeError, match="bs is a whole number"):
+            DataLoaders.from_arrays(ZEROS, [0, 1, 0, 1], bs=bs)

@@ -125,3 +125,15 @@ def test_misspelt_arguments_are_refused():
         ColReader("a", prefix="b")
     with pytest.raises(TypeError, match="did you mean 'index'"):
         ItemGetter(idx=1)
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path):
+    (tmp_path / "data/a/deep").mkdir(parents=True)
+    (tmp_path / "data/a/deep/1.txt").touch()
+    (tmp_path / "data/a/loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data/a/self.txt").symlink_to("self.txt")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/2.txt").touch()
+    (tmp_path / "data/b").symlink_to(tmp_path / "other")
+    found = [str(f.relative_to(tmp_path / "data")) for f in get_files(tmp_path / "data")]
+    assert found == ["a/deep/1.txt", "b/2.txt"]

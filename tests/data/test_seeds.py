@@ -1,3 +1,5 @@
+import numpy as np
+import pytest
 import torch
 
 from satsuma.data.seeds import ORDER, SAMPLE, epoch_order, mix_seed, numpy_generator, set_seed, torch_generator
@@ -37,3 +39,16 @@ def test_set_seed_seeds_the_layers_first_weights():
         first = torch.nn.Linear(2, 3).weight
         set_seed(7)
         assert torch.equal(first, torch.nn.Linear(2, 3).weight)
+
+
+def test_any_whole_number_is_a_seed_and_nothing_else():
+    assert mix_seed(np.int64(42), np.int64(3)) == mix_seed(42, 3)
+    set_seed(2**70 + 5)
+    with_mask = torch.rand(2)
+    set_seed(5)
+    assert torch.equal(with_mask, torch.rand(2))
+    for wrong in (1.5, "a", None):
+        with pytest.raises(TypeError, match="a seed is a whole number"):
+            mix_seed(wrong)
+        with pytest.raises(TypeError, match="a seed is a whole number"):
+            set_seed(wrong)

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock, TransformBlock
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.show import as_picture
+from satsuma.data.show import as_picture, grid
 from satsuma.data.splitters import IndexSplitter
 from satsuma.vision.augment import RandomFlip
 from satsuma.vision.normalize import Normalize
@@ -95,3 +97,9 @@ def test_shapes_of_pictures(shape, picture):
 def test_values_beyond_0_to_1_are_scaled():
     assert as_picture(torch.tensor([[-2.0, 0.0, 2.0]])).tolist() == [[0, 0.5, 1]]
     assert as_picture(torch.tensor([[0.25, 0.5]])).tolist() == [[0.25, 0.5]]
+
+
+def test_a_title_that_is_no_utf8_is_drawn():
+    figure = grid([np.zeros((4, 4))], ["caf\udce9 $"], nrows=1, ncols=1)
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].get_title() == "caf? $"

@@ -271,3 +271,192 @@ def test_rates_that_do_not_fit_the_layer_groups():
         quiet(classes()).fit(1, [0.1, 0.2])
     with pytest.raises(ValueError, match="expected rates of 0 or more"):
         quiet(classes()).fit(1, -0.1)
+
+
+# --- values of arguments ------------------------------------------------------------------------------------------
+
+FIT_VALUES = [
+    ({"lr": True}, TypeError, "lr is a number"),
+    ({"lr": "1"}, TypeError, "lr is a number"),
+    ({"lr": math.nan}, ValueError, "expected rates of 0 or more, and finite"),
+    ({"lr": math.inf}, ValueError, "expected rates of 0 or more, and finite"),
+    ({"lr": [0.1, None]}, TypeError, "lr is a number"),
+    ({"lr": X[0].numpy()}, TypeError, "lr is a number"),
+    ({"wd": -1}, ValueError, "wd, the weight decay, is a number of 0 or more"),
+    ({"wd": "a"}, ValueError, "wd, the weight decay, is a number of 0 or more"),
+    ({"momentum": lambda step: "high"}, TypeError, "gives 'high' at step 0; a schedule gives a number"),
+]
+
+
+@pytest.mark.parametrize(("settings", "error", "message"), FIT_VALUES)
+def test_values_that_a_fit_refuses(settings, error, message):
+    with pytest.raises(error, match=message):
+        quiet(classes()).fit(1, **settings)
+    if "momentum" not in settings:
+        with pytest.raises(error, match=message):
+            quiet(classes(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"div": 0}, "div divides the rate"),
+        ({"div_final": -1}, "div_final divides the rate"),
+        ({"pct_start": 1.5}, r"pct_start is a share of the steps, 0\.\.1"),
+        ({"moms": (0.9,)}, "moms are two momenta"),
+        ({"moms": (0.9, 1.5)}, "moms are two momenta"),
+        ({"moms": 0.9}, "moms are two momenta"),
+    ],
+)
+def test_cycles_that_are_none(settings, message):
+    with pytest.raises(ValueError, match=message):
+        quiet(classes()).fit_one_cycle(1, **settings)
+
+
+@pytest.mark.parametrize("settings", [{"seed": "a"}, {"seed": 1.5}, {"seed": None}])
+def test_seeds_that_are_no_whole_numbers(settings):
+    with pytest.raises(TypeError, match="seed is a whole number"):
+        quiet(classes(), **settings)
+
+
+def test_settings_of_another_type(tmp_path):
+    (tmp_path / "file").write_text("")
+    for settings, error, message in [
+        ({"micro": 1.5}, TypeError, "micro is a number of samples, a whole number"),
+        ({"max_norm": "a"}, TypeError, "max_norm must be a number above 0"),
+        ({"run_dir": tmp_path / "file"}, NotADirectoryError, "is a file; give a folder"),
+        ({"loss_func": nn.CrossEntropyLoss}, TypeError, r"the class CrossEntropyLoss: give an object"),
+    ]:
+        with pytest.raises(error, match=message):
+            quiet(classes(), **settings)
+    with pytest.raises(TypeError, match="progress is True or False, got 'no'"):
+        sm.Learner(classes(), sm.linear_model(D, K), progress="no")
+    for model in (5, [nn.Linear(D, K)]):
+        with pytest.raises(TypeError, match=r"model is a torch\.nn\.Module, a function or a name; got a"):
+            quiet(classes(), model)
+    with pytest.raises(TypeError, match="the class Linear cannot be built without arguments"):
+        quiet(classes(), nn.Linear)
+
+
+@pytest.mark.parametrize("settings", [{"min_delta": math.nan}, {"min_delta": -1}, {"patience": 1.5}, {"monitor": None}])
+def test_early_stopping_that_is_none(settings):
+    with pytest.raises((TypeError, ValueError), match=f"EarlyStopping: {next(iter(settings))}"):
+        sm.EarlyStopping(**settings)
+
+
+def test_uses_of_what_is_no_loader_and_names_that_are_none(tmp_path):
+    learn = quiet(classes(), path=tmp_path)
+    for use in (lambda: learn.get_preds("x"), lambda: learn.validate([1])):
+        with pytest.raises(TypeError, match="dl must be a DataLoader, got a"):
+            use()
+    with pytest.raises(ValueError, match="diverged is how many times"):
+        learn.lr_find(diverged=math.nan)
+    with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file"):
+        learn.export(tmp_path)
+    with pytest.raises(ValueError, match="give the file of weights a name"):
+        learn.save("")
+
+
+def test_splitters_that_do_not_split():
+    with pytest.raises(TypeError, match="splitter: gave a NoneType; expected lists of parameters"):
+        quiet(classes(), splitter=lambda model: None).fit(1)
+    with pytest.raises(ValueError, match=r"splitter: gives the parameter 0\.weight twice|gives the parameter weight"):
+        quiet(classes(), splitter=lambda model: [model.parameters(), model.parameters()]).fit(1)
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+class Own(nn.Linear):
+    """A linear layer whose output is changed by `change`."""
+
+    def __init__(self, change, before=None):
+        super().__init__(D, K)
+        self.change, self.before = change, before
+
+    def forward(self, x):
+        return self.change(super().forward(x if self.before is None else self.before(x)))
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "message"),
+    [
+        (Own(lambda out: {"logits": out}), F.cross_entropy, "fails on outputs that are a dict"),
+        (Own(lambda out: (out, out)), F.cross_entropy, "fails on outputs of several tensors"),
+        (Own(lambda out: None), F.cross_entropy, "fails on outputs that are a NoneType"),
+        (Own(lambda out: out), lambda p, t: p.sum() * 1j, "must be a real, floating-point one"),
+    ],
+    ids=["dict", "tuple", "none", "complex"],
+)
+def test_outputs_that_a_loss_cannot_take(model, loss, message):
+    refused(quiet(classes(), model, loss_func=loss), message)
+
+
+def test_what_cannot_learn_is_told_apart():
+    detached = quiet(classes(), Own(lambda out: out.detach()))
+    with pytest.raises(ValueError, match="nothing can be learnt, since the model's outputs are cut off"):
+        detached.fit(1)
+    constant = quiet(classes(), loss_func=lambda p, t: torch.tensor(1.0))
+    with pytest.raises(ValueError, match="nothing can be learnt, since the loss does not depend on the model's"):
+        constant.lr_find()
+
+
+def test_layers_that_wait_for_their_input_get_their_weights():
+    learn = quiet(classes(), lambda: nn.Sequential(nn.LazyLinear(K)))
+    again = quiet(classes(), lambda: nn.Sequential(nn.LazyLinear(K)))
+    assert torch.equal(learn.model[0].weight, again.model[0].weight)
+    assert learn.fit(1)
+
+
+def test_indices_beyond_an_embedding():
+    model = nn.Sequential(nn.Embedding(2, K), nn.Flatten(1))
+    learn = quiet(pairs(Y[:, None], Y), model, loss_func=F.cross_entropy)
+    refused(learn, r"Indices reach 2, embeddings have 2 rows")
+
+
+def test_a_recurrent_network_in_bf16():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.LSTM(D, K, batch_first=True)
+
+        def forward(self, x):
+            return self.body(x[:, None])
+
+    def loss(outputs, targets):
+        return F.cross_entropy(outputs[0][:, 0], targets)
+
+    assert quiet(pairs(X, Y), Recurrent(), loss_func=loss, precision="bf16").fit(1)
+
+
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [
+        (nn.Sequential(nn.ReLU(inplace=True), nn.Linear(D, K)), "in the layer 0"),
+        (Own(lambda out: out, before=lambda x: x.mul_(2)), "in its forward"),
+    ],
+    ids=["layer", "forward"],
+)
+def test_models_that_change_the_data(model, where):
+    before = X.clone()
+    refused(quiet(pairs(X, Y), model, loss_func=F.cross_entropy), f"changes its input in place .{where}")
+    assert torch.equal(X, before)
+
+
+def test_validation_data_are_looked_at_before_the_first_step():
+    def learner(*valid, metrics=()):
+        data = sm.DataLoaders(sm.DataLoader((X, Y), BS, True), sm.DataLoader(*valid))
+        return quiet(data, loss_func=F.cross_entropy, metrics=metrics)
+
+    refused(learner(X, 9), "the validation data: the data set gives inputs without targets")
+    refused(learner((X[:9, :5], Y[:9]), 9), "the validation data: the model fails on a batch")
+    refused(learner((X[:9], Y[:9] + 5), 9), "the validation data: the loss cross_entropy fails")
+
+    def of_two_classes(outputs, targets):
+        if len(targets.unique()) < 2:
+            raise ValueError("only one class")
+        return 0.5
+
+    learn = learner((X[:9], Y[:9] * 0), 9, metrics=of_two_classes)
+    with pytest.warns(UserWarning, match="only one class"):
+        assert learn.fit(1)

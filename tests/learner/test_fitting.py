@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -279,10 +280,15 @@ def test_a_rate_too_high_is_told_with_step_and_items_and_no_work_is_lost(tmp_pat
     assert (tmp_path / "läuft" / "checkpoints" / "last.safetensors").read_bytes() == good
     assert learn.epochs_done == 2
 
+    assert message.endswith(" The weights are back as they were before epoch 1.")
+    assert learn.weights_epoch == 0
+    saved = load_file(tmp_path / "läuft" / "checkpoints" / "last.safetensors")
+    assert all(torch.equal(value, saved[name]) for name, value in learn.model.state_dict().items())
+    assert learn.fit(1, 0.1)[0].train_loss > 0
+    with torch.no_grad():
+        next(learn.model.parameters()).fill_(math.nan)
     with pytest.raises(ValueError, match=r"weights are NaN or infinite before the first step, in 0\.weight"):
         learn.fit(1, 0.1)
-    learn.load(tmp_path / "läuft" / "checkpoints" / "best")
-    assert learn.fit(1, 0.1)[0].train_loss > 0
 
 
 class WithNan:
@@ -308,7 +314,10 @@ def test_nan_in_the_data_names_the_file():
     ) as caught:
         learn.fit(1)
     assert "The batch's items: images/" in str(caught.value)
-    assert str(caught.value).endswith("Their values are NaN or infinite in: images/7.png. Mend or drop them.")
+    assert str(caught.value).endswith(
+        "Their values are NaN or infinite in: images/7.png. Mend or drop them. "
+        "The weights are back as they were before epoch 0."
+    )
 
 
 def test_a_hook_that_fails_leaves_whole_files(tmp_path):

@@ -341,3 +341,14 @@ def test_export_is_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         learn.export(path)
     assert path.read_bytes() == before
+
+
+def test_classes_that_are_not_the_outputs_are_refused(tmp_path):
+    x = torch.randn(9, 5)
+    data = sm.DataLoaders.from_arrays(x, torch.arange(9) % 3, bs=3)
+    learn = sm.Learner(data, torch.nn.Sequential(torch.nn.Linear(5, 2)), progress=False)
+    path = learn.export(tmp_path / "model.safetensors")
+    with pytest.raises(sm.ModelFileError, match="its model gives 2 numbers an item, but its blocks name 3 classes"):
+        sm.load_learner(path)
+    with pytest.raises(ValueError, match="the model gives 2 numbers an item, but there are 3 classes"):
+        learn.predict(x[0].numpy())

@@ -213,6 +213,8 @@ def test_images_of_different_sizes_are_resized(make_folder, make_picture):
     assert ImageDataLoaders.from_name_re(root, BREED).one_batch()[0].shape[2:] == (224, 224)
     assert ImageDataLoaders.from_name_re(root, BREED, size=(10, 14)).one_batch()[0].shape[2:] == (10, 14)
     with pytest.raises(ValueError, match=r"image 0 is \[3 \d+ \d+\], image \d+ is .* add item_tfms=Resize"):
+        ImageDataLoaders.from_name_re(root, BREED, item_tfms=(), check=False)
+    with pytest.raises(ValueError, match=r"1 of 20 images are not 20×30 .*pyrenees_0.jpg \(30×20\)\. Bring .*size=224"):
         ImageDataLoaders.from_name_re(root, BREED, item_tfms=())
 
 
@@ -370,3 +372,27 @@ def test_real_photographs(pets):
     assert x.shape == (8, 3, 32, 32)
     assert len(dls.vocab) > 20
     assert y.max() < len(dls.vocab)
+
+
+def test_the_split_is_read_from_folders_in_any_case(make_folder):
+    names = [f"{half}/{c}/{i}.jpg" for half, n in (("Train", 4), ("Valid", 2)) for c in "ab" for i in range(n)]
+    dls = ImageDataLoaders.from_folder(make_folder(*names), bs=2)
+    assert (len(dls.train.dataset), len(dls.valid.dataset)) == (8, 4)
+
+
+def test_a_linked_class_folder_is_read_and_an_empty_one_told(make_folder, tmp_path):
+    root = make_folder(*[f"{c}/{i}.jpg" for c in "ab" for i in range(5)])
+    (root / "b").rename(tmp_path / "elsewhere")
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    (root / "hollow").mkdir()
+    with pytest.warns(UserWarning, match="1 class folder holds no images.*hollow"):
+        dls = ImageDataLoaders.from_folder(root, bs=2)
+    assert dls.vocab == ("a", "b")
+
+
+def test_one_image_of_another_size_among_many_is_named_before_training(make_folder, make_picture):
+    root = make_folder(*[f"{c}/{i:02}.jpg" for c in "ab" for i in range(55)])
+    make_picture(999, height=31, width=20).save(root / "a/01.jpg")
+    with pytest.raises(ValueError, match=r"1 of 110 images are not 20×30.*a/01.jpg \(20×31\)"):
+        ImageDataLoaders.from_folder(root, bs=2)
+    assert ImageDataLoaders.from_folder(root, bs=2, size=16).one_batch()[0].shape[2:] == (16, 16)

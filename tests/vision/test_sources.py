@@ -85,7 +85,7 @@ def test_names_stay_text_and_labels_keep_their_words(tmp_path):
         frame = read_table(tmp_path / "a.csv", ";", column)
         assert frame["name"].tolist() == ["007", "008", "9"]
         assert frame["label"].isna().tolist() == [False, True, False]
-    assert read_table(tmp_path / "a.csv", ";")["name"].tolist() == [7, 8, 9]
+    assert read_table(tmp_path / "a.csv", ";")["name"].tolist() == ["007", "008", "9"]
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,32 @@ def test_columns_that_are_not_there():
         refuse_columns(frame, "pets.csv", (2,))
     with pytest.raises(TypeError, match="from_frame takes a data frame, got str; for a file use from_csv"):
         refuse_columns("pets.csv", "the table", (0,))
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        (["01", "001", "1"], ["01", "001", "1"]),
+        (["0", "1", "-2"], [0, 1, -2]),
+        (["0.5", "1", ".5", "1e-3"], [0.5, 1.0, 0.5, 0.001]),
+        (["True", "False"], [True, False]),
+        (["0", "cat"], ["0", "cat"]),
+        (["1" * 30, "2"], ["1" * 30, "2"]),
+    ],
+)
+def test_a_column_becomes_numbers_only_if_each_value_is_one(tmp_path, values, read):
+    (tmp_path / "a.csv").write_text("name,label\n" + "".join(f"a.png,{v}\n" for v in values))
+    found = read_table(tmp_path / "a.csv")["label"].tolist()
+    assert found == read
+    assert type(found[0]) is type(read[0])
+
+
+def test_a_label_has_one_kind_however_long_the_file_is(tmp_path):
+    (tmp_path / "a.csv").write_text("name,label\n" + "a.png,0\n" * 400_000 + "a.png,cat\n")
+    assert set(read_table(tmp_path / "a.csv")["label"]) == {"0", "cat"}
+
+
+def test_train_and_valid_folders_in_any_case(tmp_path):
+    for name in ("Train/a", "Train/b", "VALID/a", "VALID/b"):
+        (tmp_path / name).mkdir(parents=True)
+    assert split_folders(tmp_path, "train", "valid", False) == ("Train", "VALID")

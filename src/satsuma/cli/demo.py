@@ -1,5 +1,7 @@
 """`satsuma demo`: the main job on data that comes with scikit-learn."""
 
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -25,9 +27,10 @@ def run_demo(folder: Path, *, epochs: int, seed: int) -> None:
     share = float(answer.probabilities.max())
     console.print(f"{shown} is a {shown.parent.name}; the model says {answer.label} ({share:.1%})", markup=False)
     console.print("\nNext, try:", markup=False)
-    console.print(f"  satsuma predict {run_dir} {digits / 'valid' / '7'}", markup=False)
-    console.print(f"  satsuma show {run_dir}", markup=False)
-    console.print("  satsuma train PATH        # your own folder of images", markup=False)
+    command = "satsuma" if shutil.which("satsuma") else Path(sys.argv[0])  # a virtual environment not activated
+    console.print(f"  {command} predict {run_dir} {digits / 'valid' / '7'}", markup=False)
+    console.print(f"  {command} show {run_dir}", markup=False)
+    console.print(f"  {command} train PATH        # your own folder of images", markup=False)
 
 
 def write_digits(folder: Path) -> list[Path]:

@@ -29,7 +29,7 @@ def run_doctor(model: Path | None) -> None:
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("torch", f"{torch.__version__}, {torch.get_num_threads()} threads"),
         ("device", device_text(device)),
-        ("bf16", "yes, used where a model is large enough to gain" if has_bf16_units(device) else "no units for it"),
+        ("bf16", "yes, used for convolutions and large models" if has_bf16_units(device) else "no units for it"),
         ("disk", f"{shutil.disk_usage('.').free / 1e9:.0f} GB free here"),
         *((name, f"{version_of(name)} ({use})") for name, use in EXTRAS.items()),
     ]

@@ -16,12 +16,14 @@ from satsuma.vision.augment import RandomFlip, RandomLighting, RandomRotate, Ran
 from satsuma.vision.image import get_image_files
 from satsuma.vision.loaders import ImageDataLoaders
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.sources import LOOKED_AT, image_sizes, read_table
+from satsuma.vision.sources import LOOKED_AT, folder_as_spelt, image_sizes, read_table
 
 NUMBERED = r"(.+)_\d+\.\w+$"  # great_pyrenees_173.jpg
 VALID_NAMES = ("valid", "val", "validation", "test")
 LABEL_NAMES = ("label", "labels", "class", "target", "category", "y")
 VALID_COLUMNS = ("is_valid", "valid")
+TRUE_WORDS, FALSE_WORDS = ("yes", "true", "1", "1.0"), ("no", "false", "0", "0.0")
+LEAST_SIDE = 8  # pixels
 SMALL_SIDE = 64  # pixels: below, pictures are of signs or digits as often as of things, and are not mirrored
 
 
@@ -52,11 +54,18 @@ def guess_data(
     images = [] if table else get_image_files(path)
     if not table and not images:
         raise UserError(f"{path}: no images in it. {what_lies_in(path)}")
-    frame = read_table(table) if table else None
+    delimiter = delimiter_of(table) if table else ","
+    frame = read_table(table, delimiter) if table else None
     fn_col = file_column(frame, table) if table and frame is not None else ""
     probe = table_images(frame, fn_col, table) if table else images
     channels = 1 if all_grey(probe) else 3
     sizes = image_sizes(probe)
+    if size is None and len(sizes) == 1 and min(next(iter(sizes))) < LEAST_SIDE:
+        width, height = next(iter(sizes))
+        raise UserError(
+            f"{path}: the images are {width}×{height}, at least {LEAST_SIDE} pixels a side are needed; enlarge them by "
+            f"--size 32"
+        )
     small = size is None and len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_SIDE
     common: dict[str, Any] = {
         "seed": seed,
@@ -69,6 +78,8 @@ def guess_data(
     }
     if table:
         data, said = from_table(table, frame, fn_col, label, valid_pct, common)
+        if delimiter != ",":
+            said = (f"columns: separated by {delimiter!r}", *said)
     else:
         data, said = from_images(path, images, label, valid_pct, common)
     kind = "grey" if channels == 1 else "colour"
@@ -91,10 +102,15 @@ def from_images(
         return data, (f"labels: by {label[3:]!r} in the file names, {classes(data)}",)
     if label and label != "parent":
         raise UserError(f"--label is 'parent' or 're:PATTERN' for a folder of images, got {label!r}")
-    valid_name = next((n for n in VALID_NAMES if (path / "train").is_dir() and (path / n).is_dir()), None)
+    train_name = folder_as_spelt(path, "train")
+    valid_names = [folder_as_spelt(path, n) for n in VALID_NAMES]
+    valid_name = next((n for n in valid_names if (path / train_name).is_dir() and (path / n).is_dir()), None)
     if valid_name:
-        data = ImageDataLoaders.from_folder(path, valid=valid_name, **common)
-        return data, (f"split: folders train and {valid_name}", f"labels: the folders below them, {classes(data)}")
+        data = ImageDataLoaders.from_folder(path, train=train_name, valid=valid_name, **common)
+        return data, (
+            f"split: folders {train_name} and {valid_name}",
+            f"labels: the folders below them, {classes(data)}",
+        )
     folders = {image.parent.name for image in images}
     if label == "parent" or (len(folders) > 1 and all(image.parent != path for image in images)):
         data = ImageDataLoaders.from_folder(path, valid_pct=valid_pct, **common)
@@ -139,12 +155,18 @@ def table_at(path: Path) -> Path | None:
 
 
 def file_column(frame: Any, table: Path) -> str:
-    """The first column whose values are files beside the table."""
+    """The first column whose values are, for the most part, files beside the table; the data check names the others."""
     if not len(frame):
         raise UserError(f"{table}: has a header but no rows")
     for col in frame.columns:
+        if is_beside(table, col):
+            raise UserError(
+                f"{table}: has no header: its first row names the file {col}. Put a row of column names above it, for "
+                f"example {','.join(('file', 'label', *frame.columns[2:]))}"
+            )
+    for col in frame.columns:
         values = frame[col].head(20)
-        if all(isinstance(v, str) and (table.parent / v).is_file() for v in values):
+        if sum(is_beside(table, v) for v in values) * 2 >= len(values):
             return str(col)
     columns = ", ".join(str(c) for c in frame.columns)
     raise UserError(
@@ -153,8 +175,42 @@ def file_column(frame: Any, table: Path) -> str:
     )
 
 
+def is_beside(table: Path, name: Any) -> bool:
+    """Whether `name` is a file beside the table."""
+    try:
+        return isinstance(name, str) and bool(name) and (table.parent / name).is_file()
+    except (OSError, ValueError):  # a text that cannot be a name: too long, or with a null byte
+        return False
+
+
+def delimiter_of(table: Path) -> str:
+    """What separates the columns of a csv file: whichever of `,`, `;` and tab its header has most of."""
+    with table.open(encoding="utf-8-sig", errors="replace") as opened:
+        header = opened.readline()
+    return max((",", ";", "\t"), key=header.count)
+
+
+def held_out(frame: Any, table: Path, col: str) -> list[bool]:
+    """A column of yes and no, true and false, or 1 and 0 as truth values."""
+    words = [str(v).strip().lower() for v in frame[col]]
+    for row, word in enumerate(words, 2):  # the header is line 1
+        if word not in TRUE_WORDS + FALSE_WORDS:
+            told = "nothing" if word == "nan" else repr(word)
+            raise UserError(
+                f"{table}: line {row} has {told} in column {col}; which rows to hold out is said by yes and no, true "
+                f"and false, or 1 and 0. Rename the column if it means something else."
+            )
+    held = [word in TRUE_WORDS for word in words]
+    if all(held) or not any(held):
+        raise UserError(
+            f"{table}: column {col} is {'true' if held[0] else 'false'} in every row; some rows must be held out and "
+            f"some not. Mend it, or rename the column, and {col} is no longer read."
+        )
+    return held
+
+
 def table_images(frame: Any, fn_col: str, table: Path) -> list[Path]:
-    return [table.parent / name for name in frame[fn_col].head(LOOKED_AT)]
+    return [table.parent / name for name in frame[fn_col].head(LOOKED_AT) if isinstance(name, str)]
 
 
 def from_table(
@@ -168,6 +224,8 @@ def from_table(
     if label_col is None:
         raise UserError(f"{table}: which column is the label? Say --label COLUMN, one of: {', '.join(others)}")
     valid_col = next((c for c in others if c.lower() in VALID_COLUMNS and c != label_col), "")
+    if valid_col:
+        frame = frame.assign(**{valid_col: held_out(frame, table, valid_col)})
     regression = frame[label_col].dtype.kind == "f"
     data = ImageDataLoaders.from_frame(
         frame,

@@ -1,5 +1,7 @@
 """The `satsuma` command: parse, call, print. Nothing here imports torch until a verb needs it."""
 
+import io
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -213,8 +215,16 @@ def main() -> None:
     """The entry point: one message for a user's error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a class name that the terminal cannot show is no reason to fail
     try:
-        app(args=arguments)
+        try:
+            app(args=arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough: `satsuma runs | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
+        raise SystemExit(1) from None
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -13,6 +13,8 @@ from satsuma.vision.image import get_image_files
 
 def run_predict(model: Path, items: list[Path], *, top: int, as_json: bool, device: str) -> None:
     """Print an answer a file; a file that cannot be read is told at the end, after all others are answered."""
+    if top < 1:
+        raise UserError(f"--top is how many classes to show, 1 or more, got {top}")
     predictor = load_learner(model, device=device)
     files = [file for item in items for file in (get_image_files(item) if item.is_dir() else [item])]
     if not files:

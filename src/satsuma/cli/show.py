@@ -45,6 +45,11 @@ def cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
+def seconds(row: dict[str, Any]) -> float:
+    time = row.get("time_s")
+    return float(time) if isinstance(time, int | float) else 0.0
+
+
 def read_history(path: Path) -> tuple[list[dict[str, Any]], int]:
     """A run's epoch rows, and how many steps it took; a line that is torn or foreign is passed over."""
     epochs, steps = [], 0
@@ -52,6 +57,8 @@ def read_history(path: Path) -> tuple[list[dict[str, Any]], int]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
+            continue
+        if not isinstance(row, dict):
             continue
         if row.get("kind") == "epoch":
             epochs.append(row)
@@ -87,7 +94,7 @@ def run_runs(runs_dir: Path) -> None:
     for folder, (epochs, steps) in rows:
         when = datetime.fromtimestamp((folder / "history.jsonl").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
         last = epochs[-1] if epochs else {}
-        time = f"{sum(row.get('time_s', 0) for row in epochs):.1f}s"
+        time = f"{sum(seconds(row) for row in epochs):.1f}s"
         cells = [cell(last.get(name)) for name in names]
         table.add_row(folder.name, when, str(len(epochs)), str(steps), *cells, time)
     console.print(table)

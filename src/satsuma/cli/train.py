@@ -11,6 +11,7 @@ from rich.console import Console
 
 from satsuma.cli.guess import guess_data
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.checks import ONE_SIZE
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.errors import UserError, nearest
 from satsuma.functional.links import better_direction, part_name
@@ -23,6 +24,12 @@ from satsuma.train.early_stopping import EarlyStopping
 from satsuma.train.precision import PRECISIONS, pick_device
 
 console = Console(highlight=False, soft_wrap=True)
+REMEDIES = {  # as the library says them → as the command does
+    'on_unreadable="skip"': "--skip-unreadable",
+    ONE_SIZE: "Bring them to one size by --size 224.",
+    "StratifiedSplitter: each": "each",
+    "Use splitter=RandomSplitter().": "Give each class several images, or say by --label where the labels are.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +119,7 @@ def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Lea
                 workers=options.workers,
             )
         except ValueError as error:
-            raise UserError(str(error).replace('on_unreadable="skip"', "--skip-unreadable")) from error
+            raise UserError(in_command_words(str(error))) from error
     for line in guessed.said:
         console.print(line, markup=False)
     for warning in caught:
@@ -127,6 +134,13 @@ def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Lea
         precision=options.precision,
         run_dir=run_dir,
     )
+
+
+def in_command_words(text: str) -> str:
+    """A message of the library's with its remedies as options of the command."""
+    for ours, theirs in REMEDIES.items():
+        text = text.replace(ours, theirs)
+    return text
 
 
 def default_arch(data: DataLoaders) -> str:
@@ -152,14 +166,23 @@ def finish(learn: Learner, run_dir: Path) -> None:
     if not learn.recorder.epochs:
         raise UserError("interrupted before the first step; nothing to save")
     learn.export(run_dir / "model.safetensors")
-    learn.recorder.plot_loss().savefig(run_dir / "loss.png", dpi=120)
-    learn.recorder.plot_lr().savefig(run_dir / "learning_rate.png", dpi=120)
+    plots = {"loss.png": learn.recorder.plot_loss, "learning_rate.png": learn.recorder.plot_lr}
     if learn.metrics:
-        learn.recorder.plot_metrics().savefig(run_dir / "metrics.png", dpi=120)
-    learn.report(run_dir / "report.html")
-    console.print(
-        f"wrote {run_dir}: model.safetensors, report.html, recipe.py, history.jsonl, checkpoints", markup=False
-    )
+        plots["metrics.png"] = learn.recorder.plot_metrics
+    failed = []
+    for name in (*plots, "report.html"):
+        try:
+            if name in plots:
+                plots[name]().savefig(run_dir / name, dpi=120)
+            else:
+                learn.report(run_dir / name)
+        except Exception as error:  # the training is done and saved: a picture must not make a failure of it
+            failed.append(name)
+            told = " ".join(str(error).split()) or type(error).__name__
+            console.print(f"warning: {run_dir / name} could not be written: {told}", style="yellow", markup=False)
+    report = () if "report.html" in failed else ("report.html",)
+    names = ", ".join(("model.safetensors", *report, "recipe.py", "history.jsonl", "checkpoints"))
+    console.print(f"wrote {run_dir}: {names}", markup=False)
 
 
 def default_name(path: Path) -> str:

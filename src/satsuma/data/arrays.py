@@ -50,6 +50,8 @@ def to_tensor(array: Any, *, name: str) -> Tensor:
 
 def from_numpy(array: Any, *, name: str) -> Tensor:
     """A tensor of a dtype that torch computes with, from an array or nested lists; NaN is let through."""
+    if isinstance(array, np.ma.MaskedArray):
+        refuse_masked(array, name=name)
     try:
         values = np.asarray(array)
     except ValueError as error:  # rows of different lengths
@@ -67,6 +69,15 @@ def from_numpy(array: Any, *, name: str) -> Tensor:
     # torch has no mark for read-only, and no negative strides (x[::-1])
     shared = values.flags.writeable and min(values.strides, default=0) >= 0
     return torch.from_numpy(values if shared else values.copy())
+
+
+def refuse_masked(array: np.ma.MaskedArray, *, name: str) -> None:
+    """Raise `ValueError` naming the rows of a masked array that are masked: NumPy would give what lies underneath."""
+    mask = np.ma.getmaskarray(array)
+    bad = np.flatnonzero(mask.reshape(len(mask), -1).any(1) if mask.ndim else mask).tolist()
+    if bad:
+        shown = ", ".join(str(i) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
+        raise ValueError(f"{name} is masked in {len(bad)} rows: {shown}. Fill them (.filled) or drop those rows.")
 
 
 def refuse_non_finite(tensor: Tensor, *, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,17 +13,20 @@ import torch
 from satsuma.data.blocks import Block, CategoryBlock
 from satsuma.data.checks import (
     DataReport,
+    FileFacts,
     examine_all,
     find_twins,
     label_warnings,
+    refuse_sizes,
     refuse_unreadable,
     twin_warning,
 )
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ItemGetter, as_python
-from satsuma.data.loader import DataLoader
+from satsuma.data.loader import DataLoader, whole_number
 from satsuma.data.prepare import batch_steps, fit_batch_tfms, read_labels
 from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
+from satsuma.data.seeds import as_seed
 from satsuma.data.splitters import RandomSplitter
 from satsuma.data.summary import walk
 from satsuma.data.transforms import make_steps, part_label
@@ -58,6 +62,14 @@ class DataBlock:
                 raise TypeError(f"DataBlock: {block!r} is no block; use ImageBlock, CategoryBlock, RegressionBlock...")
         if not made:
             raise ValueError("DataBlock: blocks is empty; give one block for each position of a sample")
+        if not callable(self.splitter) or isinstance(self.splitter, type):
+            name = f"the class {self.splitter.__name__}" if isinstance(self.splitter, type) else repr(self.splitter)
+            raise TypeError(
+                f"DataBlock: splitter is a function of the items, such as RandomSplitter(0.2), got {name}; "
+                f"to hold nothing out: RandomSplitter(0)"
+            )
+        if self.get_items is not None and not callable(self.get_items):
+            raise TypeError(f"DataBlock: get_items is a function of the source, got {self.get_items!r}")
         n_inp = self.n_inp or max(1, len(made) - 1)
         if not 1 <= n_inp <= len(made):
             raise ValueError(f"DataBlock: n_inp={n_inp} does not fit {len(made)} blocks")
@@ -126,6 +138,11 @@ class DataBlock:
             raise ValueError(
                 f"the splitter {name} puts {len(both)} items into both halves, the first: {short(items[min(both)])}"
             )
+        again = [i for i, n in Counter(train + valid).items() if n > 1]
+        if again:
+            raise ValueError(
+                f"the splitter {name} gives {len(again)} items more than once, the first: {short(items[again[0]])}"
+            )
         outside = [i for i in train + valid if not 0 <= i < len(items)]
         if outside:
             raise ValueError(f"the splitter {name} gave index {outside[0]}, but there are {len(items)} items")
@@ -155,6 +172,8 @@ class DataBlock:
         """
         if on_unreadable not in ("raise", "skip"):
             raise ValueError(f'on_unreadable is "raise" or "skip", got {on_unreadable!r}')
+        bs, workers = whole_number("bs", bs, 1), None if workers is None else whole_number("workers", workers, 0)
+        seed = as_seed(seed)
         items = self.items(source)
         getters = self.getters(items)
         raw = [read_labels(getter, items, getters[0]) for getter in getters[self.n_inp :]]
@@ -203,16 +222,22 @@ class DataBlock:
         """Read the files of all inputs: digests of the items that are good; place → (name, reason) of the others."""
         digests = [b""] * len(items)
         unreadable: dict[int, tuple[str, str]] = {}
+        looked: list[tuple[list[str], list[FileFacts]]] = []
         comparable = True
         for getter, block in zip(getters, self.blocks[: self.n_inp], strict=False):
             if not hasattr(block, "examine"):
                 comparable = False  # what cannot be examined may tell twins apart
                 continue
-            for i, facts in enumerate(examine_all([get_value(getter, item) for item in items], block.examine)):
+            found = examine_all([get_value(getter, item) for item in items], block.examine)
+            looked.append(([item_name(item, getter) for item in items], found))
+            for i, facts in enumerate(found):
                 digests[i] += facts.digest
                 if facts.problem:
                     unreadable[i] = (item_name(items[i], getter), facts.problem)
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
+        if not self.item_tfms:  # with any, what size comes out is not known before they run
+            for names, found in looked:
+                refuse_sizes(names, found)
         return [digest for i, digest in enumerate(digests) if comparable and i not in unreadable], unreadable
 
     @spelled
@@ -232,6 +257,9 @@ def many(getter: Any, n: int, name: str, what: str) -> tuple[Callable[[Any], Any
     if n == 0:
         return ()
     getters = tuple(getter) if isinstance(getter, list | tuple) else (identity if getter is None else getter,)
+    for given in getters:
+        if not callable(given):
+            raise TypeError(f"DataBlock: {name} is a function of an item, or a list of them, got {given!r}")
     if len(getters) != n:
         raise ValueError(f"DataBlock: {n} {what} need {name} to be a list of {n} functions, got {len(getters)}")
     return getters

@@ -3,20 +3,23 @@
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+ONE_SIZE = "Bring them to one size by size=224, or in a DataBlock by item_tfms=Resize(224)."
 SHOWN = 5  # how many names a message lists before it says how many more there are
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What one look at a file found: why it cannot be used ("" if it can), and a digest of its bytes."""
+    """What one look at a file found: why it cannot be used ("" if it can), a digest of its bytes, (width, height)."""
 
     problem: str
     digest: bytes
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,22 @@ def refuse_unreadable(unreadable: Sequence[tuple[str, str]], n_items: int, *, sk
         raise ValueError(f"{head}; there is nothing left to train on:\n{listed}")
     else:
         raise ValueError(f'{head}:\n{listed}\nMend or remove them, or go on without: on_unreadable="skip".')
+
+
+def refuse_sizes(names: Sequence[str], facts: Sequence[FileFacts]) -> None:
+    """Raise `ValueError` naming a few images whose size is not the most frequent one."""
+    sizes = [f.size for f in facts]
+    known = Counter(size for size in sizes if size)
+    if len(known) < 2:
+        return
+    usual = known.most_common(1)[0][0]
+    others = [
+        f"{name} ({size[0]}×{size[1]})" for name, size in zip(names, sizes, strict=True) if size and size != usual
+    ]
+    raise ValueError(
+        f"{len(others)} of {len(names)} images are not {usual[0]}×{usual[1]} (width × height) as most are, and images "
+        f"of different sizes cannot be one batch: {listing(others)}. {ONE_SIZE}"
+    )
 
 
 def find_twins(

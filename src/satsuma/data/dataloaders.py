@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from satsuma.data.arrays import ArrayDataset, pixels_to_float, to_tensor
+from satsuma.data.arrays import ArrayDataset, pixels_to_float, refuse_masked, to_tensor
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, TransformBlock
 from satsuma.data.checks import DataReport, label_warnings, warn_user
 from satsuma.data.getters import ItemGetter, is_missing
-from satsuma.data.loader import DataLoader, InMemory
-from satsuma.data.samples import Samples, identity, listed
+from satsuma.data.loader import DataLoader, InMemory, whole_number
+from satsuma.data.samples import Samples, identity, listed, short
+from satsuma.data.seeds import as_seed
 from satsuma.data.splitters import RandomSplitter
 from satsuma.data.transforms import BatchSteps
 from satsuma.errors import nearest, spelled, spelled_class
@@ -162,6 +163,14 @@ class DataLoaders:
         uint8 `x` is taken as pixels: batches are float32 in 0..1. `drop_last` leaves out a last, shorter batch.
         Raises `ValueError` naming the rows of NaN, a length that differs, or a dtype that holds no numbers.
         """
+        bs, seed = whole_number("bs", bs, 1), as_seed(seed)
+        halves: Any = valid
+        if valid is not None and not (isinstance(halves, tuple | list) and len(halves) == 2):
+            given = f"{len(halves)} parts" if isinstance(halves, tuple | list) else short(repr(halves))
+            raise TypeError(
+                f"from_arrays: valid is the arrays to validate on, valid=(x, y), got {given}; "
+                f"to hold out a share: valid_pct=0.2"
+            )
         x_train, labels = to_tensor(x, name="x"), target_values(y, "y")
         refuse_lengths(x_train, labels, "x", "y")
         if valid is None:
@@ -202,6 +211,7 @@ def input_getters(n: int) -> tuple[Callable[[Any], Any], ...]:
 
 def target_values(y: Any, name: str) -> np.ndarray:
     """Targets as an array: labels [N] of integers, truth values or text, or floats [N] or [N n]."""
+    refuse_unlabelled(y, name)
     values = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     if values.dtype.kind == "f":
         if values.ndim not in (1, 2):
@@ -218,6 +228,25 @@ def target_values(y: Any, name: str) -> np.ndarray:
     if missing:
         raise ValueError(f"from_arrays: {name} has no label in {len(missing)} of {len(values)} rows: {missing[:5]}")
     return values
+
+
+def refuse_unlabelled(y: Any, name: str) -> None:
+    """Raise `ValueError` for masked rows, and where text stands beside what is none: NumPy would make it all text."""
+    if isinstance(y, np.ma.MaskedArray):
+        refuse_masked(y, name=name)
+    if not (isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype.kind == "O")):
+        return
+    words = [i for i, value in enumerate(y) if isinstance(value, str)]
+    others = [i for i, value in enumerate(y) if not isinstance(value, str)]
+    if not words or not others:
+        return
+    missing = [i for i in others if is_missing(y[i])]
+    if missing:
+        raise ValueError(f"from_arrays: {name} has no label in {len(missing)} of {len(y)} rows: {missing[:5]}")
+    raise ValueError(
+        f"from_arrays: {name} mixes text and numbers: row {words[0]} is {y[words[0]]!r}, row {others[0]} is "
+        f"{y[others[0]]!r}. Give labels of one kind, for example [str(v) for v in {name}]."
+    )
 
 
 def fit_target_block(labels: np.ndarray, valid_labels: np.ndarray) -> CategoryBlock | RegressionBlock:
@@ -245,7 +274,13 @@ def new_rows(x: Any, known: torch.Tensor) -> torch.Tensor:
     if rows.shape[1:] != known.shape[1:]:
         one = " It is one sample: use x[None]." if rows.shape == known.shape[1:] else ""
         raise ValueError(f"x is {shape_text(rows)}, but the training samples are {shape_text(known[0])} each.{one}")
-    return rows.to(known.dtype) if known.is_floating_point() else rows
+    pixels = (torch.uint8 in (rows.dtype, known.dtype)) and rows.dtype != known.dtype
+    if pixels and (rows.dtype != torch.uint8 or known.is_floating_point()):
+        raise ValueError(
+            f"x has dtype {rows.dtype}, but the training samples are {known.dtype}: uint8 is taken as pixels in "
+            f"0..255 and scaled, other numbers are not. Give both as one dtype, scaled alike."
+        )
+    return rows.to(known.dtype) if known.is_floating_point() or pixels else rows
 
 
 def refuse_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:

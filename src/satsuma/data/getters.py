@@ -1,7 +1,8 @@
 """From an item to what a block is given: labels from paths, values from columns."""
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from satsuma.errors import nearest, spelled, spelled_class
 def get_files(
     path: str | Path, *, extensions: Iterable[str] | None = None, recurse: bool = True, folders: Iterable[str] = ()
 ) -> list[Path]:
-    """Files below `path`, sorted; hidden files and folders are left out.
+    """Files below `path`, sorted; hidden files and folders are left out, links to folders are followed.
 
     `extensions`: endings with their dot, in any case; None for all. `folders`: only these folders directly below.
     Raises `FileNotFoundError` if `path` or one of `folders` is no folder.
@@ -28,13 +29,27 @@ def get_files(
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root}: has no folder {name!r}; {seen_folders(root)}")
     found = []
-    for file in root.rglob("*") if recurse else root.glob("*"):
-        parts = file.relative_to(root).parts
-        if any(part.startswith(".") for part in parts) or (only and parts[0] not in only):
-            continue
-        if (wanted is None or file.suffix.lower() in wanted) and file.is_file():
+    for file in visible_files(root, recurse):
+        inside = not only or file.relative_to(root).parts[0] in only
+        if inside and (wanted is None or file.suffix.lower() in wanted):
             found.append(file)
     return sorted(found)
+
+
+def visible_files(root: Path, recurse: bool) -> Iterator[Path]:
+    """The files below `root` that are not hidden; a link to a folder that is already open above it ends there."""
+    waiting: list[tuple[Path, tuple[str, ...]]] = [(root, (os.path.realpath(root),))]
+    while waiting:
+        folder, above = waiting.pop()
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not entry.name.startswith(".")]
+        for entry in seen:
+            if os.path.isfile(entry.path):  # unlike the entry's own method this is no error for a link to itself
+                yield folder / entry.name
+            elif recurse and os.path.isdir(entry.path):
+                real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
+                if real not in above:
+                    waiting.append((folder / entry.name, (*above, real)))
 
 
 def as_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from satsuma.data.arrays import ArrayDataset, to_tensor
 from satsuma.data.collate import collate
-from satsuma.data.seeds import BATCH, SAMPLE, epoch_order, numpy_generator, torch_generator
+from satsuma.data.seeds import BATCH, SAMPLE, as_seed, epoch_order, numpy_generator, torch_generator
 from satsuma.data.transforms import BatchSteps
 from satsuma.errors import spelled, spelled_class
 
@@ -61,7 +61,9 @@ class Streamed:
         return count_batches(len(self.dataset), self.batch_size, self.drop_last)
 
     def load(self, indices: Sequence[int], epoch: int) -> Any:
-        return collate([load_sample(self.dataset, i, self.seed, epoch, self.augment) for i in indices])
+        samples = [load_sample(self.dataset, i, self.seed, epoch, self.augment) for i in indices]
+        refuse_gaps(samples, indices)
+        return collate(samples)
 
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on."""
@@ -101,8 +103,35 @@ def load_sample(dataset: Any, index: int, seed: int, epoch: int, augment: bool) 
         rng = numpy_generator(seed, SAMPLE, epoch, index) if augment and dataset.random else None
         return dataset.sample(index, rng)
     except Exception as error:
-        error.add_note(f"while loading sample {index} of epoch {epoch}")
-        raise
+        name = sample_name(dataset, index)
+        if isinstance(error, MemoryError) or (isinstance(error, ValueError) and name in str(error)):
+            error.add_note(f"while loading sample {index} of epoch {epoch}")
+            raise
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        place = name if name == f"sample {index}" else f"sample {index}, {name}"
+        raise ValueError(f"{place} cannot be loaded (epoch {epoch}): {told}") from error
+
+
+def sample_name(dataset: Any, index: int) -> str:
+    """What to call a sample in messages: its file where there is one, else its number."""
+    name = getattr(dataset, "name", None)
+    try:
+        return str(name(index)) if callable(name) else f"sample {index}"
+    except Exception:  # a method of the data set's own, for something else
+        return f"sample {index}"
+
+
+def refuse_gaps(samples: Sequence[Any], indices: Sequence[int]) -> None:
+    """Raise `ValueError` naming samples that have None where others of the batch have a value."""
+    rows = [sample if isinstance(sample, tuple) else (sample,) for sample in samples]
+    for position in range(min(map(len, rows))):
+        gaps = [i for i, row in zip(indices, rows, strict=True) if row[position] is None]
+        if 0 < len(gaps) < len(rows):
+            shown = ", ".join(map(str, gaps[:5])) + (", ..." if len(gaps) > 5 else "")
+            raise ValueError(
+                f"position {position} of some samples is None (of sample {shown}) and of others a value: they cannot "
+                f"be one batch. Leave those samples out, or give them a label."
+            )
 
 
 @spelled_class
@@ -135,6 +164,11 @@ class DataLoader:
         device: torch.device | str = "cpu",
         n_inp: int = 1,
     ) -> None:
+        batch_size, workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
+        for name, given in (("shuffle", shuffle), ("drop_last", drop_last)):
+            if not isinstance(given, bool | np.bool_):
+                raise TypeError(f"DataLoader: {name} is True or False, got {given!r}")
+        seed = as_seed(seed)
         if isinstance(dataset, tuple) and dataset and all(isinstance(a, Tensor | np.ndarray) for a in dataset):
             dataset = ArrayDataset(tuple(to_tensor(a, name=f"array {i}") for i, a in enumerate(dataset)))
         self.dataset = dataset
@@ -145,7 +179,7 @@ class DataLoader:
         self.device = torch.device(device)
         self.n_inp = n_inp
         self.passes = 0
-        refuse_impossible(dataset, batch_size, drop_last, workers)
+        refuse_impossible(dataset, batch_size, drop_last)
         arrays = in_memory_tensors(dataset)
         self.bare = isinstance(arrays, Tensor)  # a data set of values, not of pairs: batches are no tuples
         self.batches: InMemory | Streamed
@@ -211,8 +245,7 @@ class DataLoader:
 
     def names(self, indices: Sequence[int]) -> list[str]:
         """What to call samples in messages: their file where there is one, else their number."""
-        name = getattr(self.dataset, "name", None)
-        return [name(i) if callable(name) else f"sample {i}" for i in indices]
+        return [sample_name(self.dataset, i) for i in indices]
 
     def to(self, device: torch.device | str) -> "DataLoader":
         """A loader of the same batches on `device`; data in memory moves there once and for all."""
@@ -276,7 +309,24 @@ def to_device(batch: Any, device: torch.device) -> tuple[Any, ...]:
     return tuple(p.to(device, non_blocking=asynchronous) if isinstance(p, Tensor) else p for p in parts)
 
 
-def refuse_impossible(dataset: Any, batch_size: int, drop_last: bool, workers: int) -> None:
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as Python's int; `TypeError` if it is no whole number, `ValueError` if it is below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is a whole number, {least} or more, got {value!r} ({type(value).__name__})")
+    if value < least:
+        raise ValueError(f"{name} is a whole number, {least} or more, got {value}")
+    return int(value)
+
+
+def refuse_impossible(dataset: Any, batch_size: int, drop_last: bool) -> None:
+    if isinstance(dataset, str | bytes):
+        raise TypeError(
+            f"DataLoader: a data set is a list of samples, an array or an object, got one text: {dataset!r}"
+        )
+    if isinstance(dataset, dict):
+        raise TypeError("DataLoader: a data set is asked for by number, got a dict; give list(d.values()) or .items()")
+    if isinstance(dataset, Tensor | np.ndarray) and dataset.ndim == 0:
+        raise ValueError("DataLoader: the data set is a single number (shape []); samples are its first dimension")
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         kind = type(dataset).__name__
         raise TypeError(
@@ -285,10 +335,6 @@ def refuse_impossible(dataset: Any, batch_size: int, drop_last: bool, workers: i
     n = len(dataset)
     if n == 0:
         raise ValueError("DataLoader: the data set is empty (0 samples)")
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ValueError(f"DataLoader: batch_size is a whole number, 1 or more, got {batch_size!r}")
-    if workers < 0:
-        raise ValueError(f"DataLoader: workers must be 0 or more, got {workers}")
     if drop_last and n < batch_size:
         raise ValueError(
             f"DataLoader: batch_size={batch_size} is larger than the data set ({n} samples) and drop_last=True "

@@ -1,11 +1,21 @@
 """All randomness is a function of (seed, purpose, epoch, index): no state to save, nothing to restore."""
 
+import operator
+
 import numpy as np
 import torch
 
 # Purposes: two draws for different purposes never share a stream.
 ORDER, SAMPLE, BATCH, STEP, SPLIT, WEIGHTS = 1, 2, 3, 4, 5, 6
 MASK64 = 0xFFFFFFFFFFFFFFFF
+
+
+def as_seed(seed: int) -> int:
+    """A seed as Python's own whole number; `TypeError` for anything else."""
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"a seed is a whole number, such as 42, got {seed!r} ({type(seed).__name__})") from None
 
 
 def mix_seed(seed: int, *keys: int) -> int:
@@ -16,9 +26,9 @@ def mix_seed(seed: int, *keys: int) -> int:
     >>> mix_seed(42, ORDER, 0) != mix_seed(42, ORDER, 1)
     True
     """
-    state = seed & MASK64
+    state = as_seed(seed) & MASK64
     for key in keys:
-        state = (state + 0x9E3779B97F4A7C15 * (key + 1)) & MASK64
+        state = (state + 0x9E3779B97F4A7C15 * (operator.index(key) + 1)) & MASK64
         state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK64
         state ^= state >> 31
@@ -42,4 +52,4 @@ def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
 
 def set_seed(seed: int) -> None:
     """Seed the global generator that `torch.nn` layers draw their first weights from (CPU and every GPU)."""
-    torch.manual_seed(seed)
+    torch.manual_seed(as_seed(seed) & MASK64)

@@ -75,6 +75,7 @@ def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: in
     for i, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
         axes = figure.add_subplot(nrows, ncols, i + 1)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(picture) < 64 else "auto")
-        axes.set_title(text, fontsize=9, parse_math=False)
+        drawable = text.encode("utf-8", "replace").decode()  # names that are no UTF-8 hold surrogates
+        axes.set_title(drawable, fontsize=9, parse_math=False)
         axes.set_axis_off()
     return figure

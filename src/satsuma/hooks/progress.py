@@ -7,6 +7,7 @@ HTML table.
 import html
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from satsuma.hooks.base import Hook
@@ -62,6 +63,16 @@ def in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
+def say(line: str) -> bool:
+    """Print a line at once; False where nobody can read it (a closed pipe), which must not end a training."""
+    try:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(line.encode(encoding, "replace").decode(encoding), flush=True)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 class Progress(Hook):
     """Shows a fit to a person. `force`: "bar", "lines" or "html" instead of what fits where the output goes."""
 
@@ -75,12 +86,18 @@ class Progress(Hook):
         self.task: Any = None
         self.shown_at = self.begun = 0.0
         self.handle: Any = None
+        self.silent = False  # once nobody reads
 
     @property
     def style(self) -> str:
         if self.force:
             return self.force
-        return "html" if in_notebook() else "bar" if sys.stdout.isatty() else "lines"
+        if in_notebook():
+            return "html"
+        try:
+            return "bar" if sys.stdout.isatty() else "lines"
+        except (AttributeError, ValueError):  # there is none, or it is closed
+            return "lines"
 
     def on_fit_start(self, run: Run, plan: Plan) -> None:
         self.plan, self.rows, self.handle = plan, [], None
@@ -89,9 +106,16 @@ class Progress(Hook):
             self.show_html("")
             return
         header = epoch_header(plan)
-        print(table_line(header, header), flush=True)
-        if self.style == "bar":
-            self.start_bar(plan)
+        self.silent = not say(table_line(header, header))
+        if self.style == "bar" and not self.silent:
+            self.drawn(self.start_bar, plan)
+
+    def drawn(self, draw: Callable[..., Any], *args: Any, **options: Any) -> None:
+        """Draw on the bar; where that fails, since the terminal is gone, be silent from now on."""
+        try:
+            draw(*args, **options)
+        except (OSError, ValueError, SystemExit):  # SystemExit is what rich makes of a broken pipe
+            self.bar, self.silent = None, True
 
     def start_bar(self, plan: Plan) -> None:
         from rich import progress
@@ -112,13 +136,13 @@ class Progress(Hook):
 
     def on_step(self, run: Run, row: StepRow) -> None:
         now = time.monotonic()
-        if now - self.shown_at < REFRESH_S or self.plan is None:
+        if now - self.shown_at < REFRESH_S or self.plan is None or self.silent:
             return
         self.shown_at = now
         rate = row.step * self.plan.batch_size / max(now - self.begun, 1e-9)
         if self.bar is not None:
             epoch = row.epoch - self.plan.first_epoch + 1
-            self.bar.update(self.task, completed=row.step, epoch=epoch, rate=rate, refresh=True)
+            self.drawn(self.bar.update, self.task, completed=row.step, epoch=epoch, rate=rate, refresh=True)
         elif self.style == "html":
             share = row.step / (self.plan.steps_per_epoch * self.plan.epochs)
             left = (now - self.begun) * (1 - share) / max(share, 1e-9)
@@ -134,14 +158,14 @@ class Progress(Hook):
             self.show_html("")
             return
         line = table_line(cells, epoch_header(self.plan))
-        if self.bar is None:
-            print(line, flush=True)
-        else:
-            self.bar.console.print(line, markup=False, soft_wrap=True)
+        if self.bar is not None:
+            self.drawn(self.bar.console.print, line, markup=False, soft_wrap=True)
+        elif not self.silent:
+            self.silent = not say(line)
 
     def on_fit_end(self, run: Run) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            self.drawn(self.bar.stop)
             self.bar = None
         elif self.style == "html":
             self.show_html("")

@@ -44,15 +44,13 @@ class Recorder(Hook):
 
     def on_fit_start(self, run: Run, plan: Plan) -> None:
         self.metric_names, self.has_valid = plan.metrics, plan.has_valid
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("a", encoding="utf-8")
-            self.written_at = time.monotonic()
+        self.lines.clear()
+        self.written_at = time.monotonic()
 
     def on_step(self, run: Run, row: StepRow) -> None:
         self.losses.append(row.loss)
         self.lrs.append(row.lr)
-        if self.file is not None:
+        if self.path is not None:
             norm = "" if row.grad_norm is None else f', "grad_norm": {json_number(row.grad_norm)}'
             self.lines.append(
                 f'{{"kind": "step", "epoch": {row.epoch}, "step": {len(self.losses)}, "lr": {row.lr!r}, '
@@ -64,7 +62,7 @@ class Recorder(Hook):
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         self.epochs.append(row)
         self.epoch_ends.append(len(self.losses))
-        if self.file is not None:
+        if self.path is not None:
             values = {"train_loss": row.train_loss, "valid_loss": row.valid_loss, **row.metrics}
             times = {"time_s": round(row.time_s, 4), "samples_per_s": round(row.samples_per_s, 1)}
             finite = {k: v if v is not None and math.isfinite(v) else None for k, v in values.items()}
@@ -72,13 +70,17 @@ class Recorder(Hook):
             self.write()
 
     def on_fit_end(self, run: Run) -> None:
-        if self.file is not None:
+        if self.lines:
             self.write()
+        if self.file is not None:
             self.file.close()
             self.file = None
 
     def write(self) -> None:
-        assert self.file is not None
+        if self.file is None:  # opened here, so that a fit that fails before its first step leaves no file
+            assert self.path is not None
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("a", encoding="utf-8")
         self.file.writelines(self.lines)
         self.file.flush()
         self.lines.clear()

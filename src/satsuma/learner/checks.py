@@ -4,6 +4,7 @@ import copy
 import functools
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,9 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, loss_meaning, part_name
+from satsuma.data.loader import DataLoader
+from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, loss_meaning, opened_partial, part_name
 from satsuma.functional.losses import shape_text
-from satsuma.train.evaluate import evaluation_mode, metric_value, named_metrics
+from satsuma.train.evaluate import evaluation_mode, joined_outputs, metric_value, named_metrics
 from satsuma.train.loop import kept_random_states
 from satsuma.train.objectives import forward
 
@@ -52,18 +54,95 @@ def check_first_batch(
     autocast: torch.dtype | None,
     micro: int | None = None,
 ) -> None:
-    """Run one batch through model, loss and metrics without training. `ValueError` that names what does not fit."""
-    batch = dls.one_batch()
-    check_batch(batch, dls.n_inp)
-    inputs, targets = batch[: dls.n_inp], batch[dls.n_inp :]
+    """Run one batch of training and one of validation data through model, loss and metrics, without training.
+
+    `ValueError` that names what does not fit.
+    """
+    inputs, targets = taken(dls.train, dls.n_inp, "")
     with kept_random_states(), evaluation_mode(model), torch.no_grad():
-        outputs = run_model(model, inputs, autocast)
+        outputs = unchanged_inputs(model, inputs, autocast)
         check_classes(outputs, dls, loss_func)
         check_loss(loss_func, outputs, targets)
-        for name, metric in named_metrics(metrics).items():
-            metric_value(name, metric, outputs, targets)
+        if dls.valid is not None:
+            judged, answers = taken(dls.valid, dls.n_inp, "the validation data: ")
+            try:
+                results = run_model(model, judged, autocast)
+                joined_outputs([results] * min(2, len(dls.valid)))
+                check_loss(loss_func, results, answers)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"the validation data: {error}") from error
+            for name, metric in named_metrics(metrics).items():
+                check_metric(name, metric, results, answers)
     if smallest_batch(dls, micro) == 1:
         refuse_lonely(model, inputs, autocast)
+
+
+def taken(loader: DataLoader, n_inp: int, whose: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Inputs and targets of the first batch: copies, since a batch of arrays may be a view of the caller's."""
+    batch = loader.one_batch()
+    try:
+        check_batch(batch, n_inp)
+    except ValueError as error:
+        raise ValueError(f"{whose}{error}") from None
+    copies = tuple(part.clone() for part in batch)
+    return copies[:n_inp], copies[n_inp:]
+
+
+def unchanged_inputs(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None) -> Any:
+    """The model's outputs; `ValueError` if it changes its inputs in place, which would change the data themselves."""
+    versions, found = [x._version for x in inputs], list[str]()
+    leaves = {name: m for name, m in model.named_modules() if name and not any(m.children())}
+    watches = [
+        leaf.register_forward_hook(functools.partial(note_changed, f"the layer {name}", found, inputs, versions))
+        for name, leaf in leaves.items()
+    ]
+    watches += [
+        leaf.register_forward_pre_hook(functools.partial(note_changed, "its forward", found, inputs, versions))
+        for leaf in leaves.values()
+    ]
+    try:
+        outputs = run_model(model, inputs, autocast)
+    finally:
+        for watch in watches:
+            watch.remove()
+    note_changed("its forward", found, inputs, versions)
+    if found:
+        raise ValueError(
+            f"the model changes its input in place (in {found[0]}), and with it the data that batches are views of: "
+            f"use x * 2 for x.mul_(2), nn.ReLU() for nn.ReLU(inplace=True), or begin forward with x = x.clone()"
+        )
+    return outputs
+
+
+def note_changed(where: str, found: list[str], inputs: tuple[Tensor, ...], versions: list[int], *_: Any) -> None:
+    if not found and [x._version for x in inputs] != versions:
+        found.append(where)
+
+
+def check_metric(name: str, metric: Callable[..., Any], outputs: Any, targets: tuple[Tensor, ...]) -> None:
+    """`ValueError` for a metric that fails; a warning where one of others objects to the values of a small batch."""
+    try:
+        metric_value(name, metric, outputs, targets)
+    except ValueError as error:
+        own = str(getattr(opened_partial(metric)[0], "__module__", "")).startswith("satsuma.")
+        if own or not isinstance(error.__cause__, ValueError):
+            raise
+        warnings.warn(f"{error} (in the first validation batch; training goes on)", UserWarning, stacklevel=2)
+
+
+def explained(error: RuntimeError, model: nn.Module, dls: DataLoaders) -> Exception:
+    """A failure of the first backward pass in words: whether the model or the loss is cut off from the weights."""
+    if "does not require grad" not in str(error):
+        return error
+    inputs, _ = taken(dls.train, dls.n_inp, "")
+    with kept_random_states(), evaluation_mode(model), torch.enable_grad():
+        outputs = model(*(x[:2] for x in inputs))
+    parts = outputs if isinstance(outputs, tuple | list) else (outputs,)
+    if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
+        what = "the loss does not depend on the model's outputs: it is a constant, or detaches them"
+    else:
+        what = "the model's outputs are cut off from its weights: by detach(), .data, no_grad, argmax or rounding"
+    return ValueError(f"nothing can be learnt, since {what} ({first_line(error)})")
 
 
 def check_batch(batch: Any, n_inp: int) -> None:
@@ -78,12 +157,16 @@ def check_batch(batch: Any, n_inp: int) -> None:
 def run_model(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None) -> Any:
     try:
         return forward(model, inputs, autocast)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         got = ", ".join(f"{shape_text(x)} of {x.dtype}" for x in inputs)
         hint = ""
         weights = next(model.parameters(), None)
         wrong = [x.dtype for x in inputs if weights is not None and x.is_floating_point() and x.dtype != weights.dtype]
-        if wrong and weights is not None:
+        embeddings = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+        if isinstance(error, IndexError) and embeddings:
+            reach = max((int(x.max()) for x in inputs if not x.is_floating_point() and x.numel()), default=0)
+            hint = f" Indices reach {reach}, embeddings have {', '.join(map(str, embeddings))} rows: 0 up to one less."
+        elif wrong and weights is not None:
             hint = f" The model's weights are {weights.dtype}, the inputs {wrong[0]}: convert one of them."
         elif weights is not None and not any(x.is_floating_point() for x in inputs):
             hint = " Most layers expect floating-point inputs: convert them with x.float()."
@@ -111,18 +194,20 @@ def check_classes(outputs: Any, dls: DataLoaders, loss_func: Callable[..., Tenso
 
 def check_loss(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Tensor, ...]) -> None:
     """The loss must be one number, and must not pair every prediction with every target."""
-    shapes = f"outputs {shape_text(outputs) if isinstance(outputs, Tensor) else 'of several tensors'}, targets " + (
-        ", ".join(shape_text(t) for t in targets)
-    )
+    kind = "of several tensors" if isinstance(outputs, tuple | list) else f"that are a {type(outputs).__name__}"
+    given = shape_text(outputs) if isinstance(outputs, Tensor) else kind
+    shapes = f"outputs {given}, targets {', '.join(shape_text(t) for t in targets)}"
     name = part_name(loss_func)
     try:
         with refusing_mode(outputs, targets):
             loss = loss_func(outputs, *targets)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise ValueError(f"the loss {name} fails on {shapes}: {first_line(error)}") from error
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         got = shape_text(loss) if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
         raise ValueError(f"the loss {name} gives {got} for {shapes}; it must be one number, a tensor: take the mean")
+    if not loss.is_floating_point():
+        raise ValueError(f"the loss {name} gives a number of {loss.dtype}; it must be a real, floating-point one")
 
 
 def refusing_mode(outputs: Any, targets: tuple[Tensor, ...]) -> AbstractContextManager[Any]:
@@ -201,6 +286,9 @@ def parameters_of(func: Callable[..., Any]) -> tuple[str, ...]:
 def check_weights(model: nn.Module) -> None:
     """`ValueError` naming the layers whose weights are NaN or infinite, as a diverged fit leaves them."""
     sizes = {name: p.detach().abs().max() for name, p in model.named_parameters() if p.numel()}
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._NormBase) and layer.running_mean is not None:
+            sizes |= {f"{name}.{k}": b.abs().max() for k, b in layer.named_buffers() if b.is_floating_point()}
     if not sizes or bool(torch.isfinite(torch.stack([size.float() for size in sizes.values()]).max())):
         return
     broken = [name for name, size in sizes.items() if not math.isfinite(float(size))]

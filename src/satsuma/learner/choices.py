@@ -1,21 +1,24 @@
 """What a learner chooses when it is not told: the loss by the target, the model by its name."""
 
-import functools
-import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.seeds import WEIGHTS, mix_seed
-from satsuma.errors import refuse_unknown
-from satsuma.functional.links import part_name
+from satsuma.functional.links import better_direction
 from satsuma.functional.losses import cross_entropy, mse
+from satsuma.hooks.checkpoint import Checkpoint
+from satsuma.learner.arguments import refuse_part
+from satsuma.learner.checks import run_model
 from satsuma.nn.registry import image_model
-from satsuma.train.early_stopping import EarlyStopping
+from satsuma.train.evaluate import evaluation_mode, named_metrics
+from satsuma.train.loop import kept_random_states
 from satsuma.vision.blocks import ImageBlock
 
 HOOK_METHODS = ("on_fit_start", "on_step", "on_epoch", "on_fit_end")
@@ -36,10 +39,18 @@ def build_model(model: Any, dls: DataLoaders, seed: int) -> nn.Module:
     """A module as it is; or made under `seed` from a function without arguments, or an architecture's name."""
     if isinstance(model, nn.Module):
         return model
+    if not (isinstance(model, str) or callable(model)):
+        raise TypeError(f"Learner: model is a torch.nn.Module, a function or a name; got a {type(model).__name__}")
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(mix_seed(seed, WEIGHTS))
     try:
         built = named_model(model, dls) if isinstance(model, str) else model()
+    except TypeError as error:
+        if not isinstance(model, type):
+            raise
+        raise TypeError(
+            f"Learner: the class {model.__name__} cannot be built without arguments ({error}); give an object of it"
+        ) from error
     finally:
         torch.set_rng_state(before)
     if not isinstance(built, nn.Module):
@@ -62,7 +73,7 @@ def listed_metrics(metrics: Any) -> tuple[Callable[..., Any], ...]:
     for metric in listed:
         if not callable(metric):
             raise TypeError(f"Learner: a metric is a function (outputs, targets), such as sm.accuracy; got {metric!r}")
-        refuse_part("a metric", metric, "sm.accuracy")
+        refuse_part("a metric", metric, "sm.accuracy", is_made=True)
     return listed
 
 
@@ -77,45 +88,25 @@ def listed_hooks(hooks: Any) -> tuple[Any, ...]:
     return listed
 
 
-def refuse_part(name: str, part: Any, example: str) -> None:
-    """`TypeError` for a part that is no function, or a partial with an argument that its function does not have."""
-    if not callable(part):
-        raise TypeError(f"Learner: {name} is a function, such as {example}; got {part!r}")
-    if isinstance(part, functools.partial):
-        known = inspect.signature(part.func).parameters
-        if not any(p.kind == p.VAR_KEYWORD for p in known.values()):
-            refuse_unknown(part_name(part.func), part.keywords, known)
+def make_checkpoint(run_dir: Path | None, metrics: Sequence[Callable[..., Any]], has_valid: bool) -> Checkpoint | None:
+    """The hook that keeps the best weights by the first metric whose better direction is known, else by loss."""
+    if run_dir is None:
+        return None
+    folder = run_dir / "checkpoints"
+    if not has_valid:
+        return Checkpoint(folder, monitor="train_loss")
+    for name, metric in named_metrics(metrics).items():
+        better = better_direction(metric)
+        if better is not None:
+            return Checkpoint(folder, monitor=name, better=better)
+    return Checkpoint(folder)
 
 
-def refuse_schedule(name: str, schedule: Any) -> None:
-    """`TypeError` for a schedule that cannot be asked for step 0, saying how one is made."""
-    refuse_part(name, schedule, "partial(sm.cosine, total=1000)")
-    try:
-        schedule(0)
-    except TypeError as error:
-        raise TypeError(
-            f"{name}: a schedule is called with the step alone, and {part_name(schedule)} is not: {error}. "
-            f"Fill in the rest, for example partial(sm.cosine, total=n_epoch * len(dls.train))"
-        ) from error
-
-
-def refuse_stopping(early_stopping: Any) -> None:
-    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(f"early_stopping is a value such as sm.EarlyStopping(patience=3), got {early_stopping!r}")
-
-
-def refuse_epochs(method: str, n_epoch: Any) -> None:
-    if not isinstance(n_epoch, int) or isinstance(n_epoch, bool) or n_epoch < 1:
-        raise ValueError(f"{method}: n_epoch must be 1 or more, a whole number, got {n_epoch!r}")
-
-
-def refuse_negative(**settings: float) -> None:
-    for name, value in settings.items():
-        if not value >= 0:
-            raise ValueError(f"Learner: {name} must be 0 or more, got {value}")
-
-
-def refuse_not_positive(**settings: float | None) -> None:
-    for name, value in settings.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"Learner: {name} must be above 0, or None, got {value}")
+def initialise_lazy(model: nn.Module, dls: DataLoaders, seed: int, device: torch.device) -> None:
+    """Give layers that wait for their first input (`nn.LazyLinear`) their weights, under `seed`."""
+    if not any(is_lazy(p) for p in model.parameters()):
+        return
+    inputs = tuple(x.to(device) for x in dls.one_batch()[: dls.n_inp])
+    with kept_random_states(), evaluation_mode(model), torch.no_grad():
+        torch.manual_seed(mix_seed(seed, WEIGHTS))
+        run_model(model, inputs, None)

@@ -12,27 +12,43 @@ from torch.amp.grad_scaler import GradScaler
 
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
-from satsuma.data.transforms import is_training_only
 from satsuma.errors import spelled
-from satsuma.functional.links import activation_for, better_direction, decode_for, part_name
-from satsuma.hooks.checkpoint import Checkpoint
+from satsuma.functional.links import activation_for, decode_for, part_name
 from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
-from satsuma.hooks.progress import Progress
+from satsuma.hooks.progress import Progress, say
 from satsuma.hooks.recorder import Recorder
-from satsuma.learner.checks import check_first_batch, check_weights, items_losses
+from satsuma.learner.arguments import (
+    refuse_course,
+    refuse_cycle,
+    refuse_loader,
+    refuse_negative,
+    refuse_not_positive,
+    refuse_settings,
+    refuse_stopping,
+    seed_of_learner,
+    split_groups,
+    whole_epochs,
+)
+from satsuma.learner.checks import check_first_batch, check_weights, explained, items_losses
 from satsuma.learner.choices import (
     build_model,
     choose_loss,
+    initialise_lazy,
     listed_hooks,
     listed_metrics,
-    refuse_epochs,
-    refuse_negative,
-    refuse_not_positive,
-    refuse_part,
-    refuse_schedule,
-    refuse_stopping,
+    make_checkpoint,
 )
-from satsuma.learner.recording import given_arguments, non_finite_message, refuse_used, write_recipe
+from satsuma.learner.recording import (
+    given_arguments,
+    named_weights,
+    non_finite_message,
+    refuse_used,
+    result_facts,
+    weights_path,
+    write_recipe,
+)
+from satsuma.learner.results import make_predictor, show_results
+from satsuma.learner.table import EpochTable
 from satsuma.optim.groups import build_optimizer
 from satsuma.optim.optimizers import AdamW
 from satsuma.optim.schedules import constant, one_cycle, one_cycle_momentum
@@ -40,8 +56,8 @@ from satsuma.ship.model_file import write_model
 from satsuma.ship.predictor import Prediction, Predictor
 from satsuma.train.checkpoint import load_weights, save_weights
 from satsuma.train.early_stopping import EarlyStopping, resolved
-from satsuma.train.evaluate import Evaluation, evaluate, named_metrics, predict_batches
-from satsuma.train.fit import EpochRow, NonFiniteLossError, Observer, Validation, fit
+from satsuma.train.evaluate import Evaluation, evaluate, predict_batches
+from satsuma.train.fit import NonFiniteLossError, Observer, Validation, fit
 from satsuma.train.lr_find import RateFinder, lr_find
 from satsuma.train.objectives import penalised, supervised
 from satsuma.train.precision import autocast_dtype, pick_device, pick_precision, placed_model
@@ -49,18 +65,6 @@ from satsuma.train.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-class EpochTable(list[EpochRow]):
-    """The rows of a fit; its repr is short, since the table is printed while it grows."""
-
-    def __repr__(self) -> str:
-        if not self:
-            return "no epochs"
-        last = self[-1]
-        values = {"valid_loss": last.valid_loss, **last.metrics} if last.valid_loss is not None else {}
-        shown = ", ".join(f"{k} {v:.4f}" for k, v in (values or {"train_loss": last.train_loss}).items())
-        return f"{len(self)} epochs: {shown}"
 
 
 class Learner:
@@ -104,30 +108,30 @@ class Learner:
     ) -> None:
         if not isinstance(dls, DataLoaders):
             raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
-        refuse_part("opt_func", opt_func, "sm.AdamW")
-        if loss_func is not None:
-            refuse_part("loss_func", loss_func, "sm.cross_entropy")
+        refuse_settings(opt_func, loss_func, lr, wd, progress, run_dir)
+        refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
+        refuse_not_positive(max_norm=max_norm, micro=micro)
+        self.seed = seed_of_learner(seed)
+        self.run_dir = None if run_dir is None else Path(run_dir)
         self.device = pick_device(device)
         self.dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
-        self.model = placed_model(build_model(model, self.dls, seed), self.device)
+        self.model = placed_model(build_model(model, self.dls, self.seed), self.device)
+        initialise_lazy(self.model, self.dls, self.seed, self.device)
         chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
         self.loss_func: Callable[..., Tensor] = chosen.to(self.device) if isinstance(chosen, nn.Module) else chosen
         self.opt_func, self.lr, self.wd, self.splitter = opt_func, lr, wd, splitter
         self.metrics = listed_metrics(metrics)
-        refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
-        refuse_not_positive(max_norm=max_norm, micro=micro)
         self.max_norm, self.micro = max_norm, micro
         self.l1, self.l2, self.input_noise = l1, l2, input_noise
-        self.seed = seed
         self.precision = pick_precision(precision, self.device, self.model)
-        self.run_dir = None if run_dir is None else Path(run_dir)
         self.path = Path(path)
         self.progress = progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
-        self.checkpoint = self._make_checkpoint()
+        self.checkpoint = make_checkpoint(self.run_dir, self.metrics, dls.valid is not None)
         self.hooks = listed_hooks(hooks)
         self.epochs_done = 0
+        self.weights_epoch: int | None = None  # the evaluated epoch that the weights are of; None where there is none
         self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
         self.checked = False
 
@@ -160,10 +164,11 @@ class Learner:
         """Train for `n_epoch` epochs at rate `lr` times `schedule(step)`; the rows of the epoch table.
 
         `lr`: a number; `slice(low, high)` over the layer groups; or one number for each.
-        Raises `FloatingPointError` when the loss becomes NaN, naming the step and the batch's items;
+        Raises `FloatingPointError` when the loss becomes NaN, naming the step and the batch's items; the weights are
+        then as they were before that epoch.
         `KeyboardInterrupt` after Ctrl-C, once the epoch is evaluated and saved.
         """
-        refuse_epochs("fit", n_epoch)
+        n_epoch = whole_epochs("fit", n_epoch)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd}
         call["early_stopping"] = early_stopping
         run = self._checked_run(lr, schedule=schedule, momentum=momentum, wd=wd)
@@ -188,7 +193,8 @@ class Learner:
         Source: Smith and Topin, *Super-convergence: very fast training of neural networks using large learning rates*,
         2018.
         """
-        refuse_epochs("fit_one_cycle", n_epoch)
+        n_epoch = whole_epochs("fit_one_cycle", n_epoch)
+        refuse_cycle(div, div_final, pct_start, moms)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final}
         call |= {"pct_start": pct_start, "moms": moms, "wd": wd, "early_stopping": early_stopping}
         total = n_epoch * len(self.dls.train)
@@ -209,9 +215,7 @@ class Learner:
         wd: float | None,
     ) -> Run:
         """`make_run` after a look at whether everything fits together."""
-        refuse_schedule("schedule", schedule)
-        if momentum is not None:
-            refuse_schedule("momentum", momentum)
+        refuse_course(self.lr if lr is None else lr, wd, schedule, momentum)
         self.check()
         check_weights(self.model)
         return self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
@@ -241,14 +245,23 @@ class Learner:
                 early_stopping=stopping,
             )
         except NonFiniteLossError as error:
-            raise FloatingPointError(non_finite_message(self, error)) from error
+            kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
+            message = f"{non_finite_message(self, error)} The weights are back as they were {kept}."
+            raise FloatingPointError(message) from error
+        except RuntimeError as error:
+            raise explained(error, self.model, self.dls) from error
         finally:
             self.epochs_done += math.ceil(run.step / len(self.dls.train))
+            self.weights_epoch = run.weights_epoch
+            if not run.step:  # nothing was trained
+                self.calls.pop()
         if run.stop == INTERRUPTED:
             raise KeyboardInterrupt
-        if run.stop and self.progress:
-            print(f"stopped: {run.stop}")
-        return EpochTable(rows)
+        if self.progress and run.stop:
+            say(f"stopped: {run.stop}")
+        if self.progress and run.weights_epoch != rows[-1].epoch:
+            say(f"the weights are those of epoch {run.weights_epoch}, the best")
+        return EpochTable(rows, run.weights_epoch)
 
     def make_run(
         self,
@@ -259,7 +272,7 @@ class Learner:
         wd: float | None = None,
     ) -> Run:
         """A fresh `Run` of this learner's model: what `fit` trains, for a loop of your own."""
-        groups = self.model if self.splitter is None else [list(group) for group in self.splitter(self.model)]
+        groups = split_groups(self.splitter, self.model)
         rate = self.lr if lr is None else lr
         decay = self.wd if wd is None else wd
         return Run(
@@ -272,6 +285,7 @@ class Learner:
             scaler=GradScaler(self.device.type) if self.precision == "fp16" else None,
             seed=self.seed,
             first_epoch=self.epochs_done,
+            weights_epoch=self.weights_epoch,
         )
 
     def objective(self) -> Callable[..., Tensor]:
@@ -300,23 +314,11 @@ class Learner:
         )
 
     def _observers(self) -> list[Observer]:
-        own: list[Observer] = [self.recorder, *self.hooks, StopOnInterrupt()]
+        """Those that keep what was trained come first, so that one that fails after them loses nothing."""
+        own: list[Observer] = [StopOnInterrupt(), self.recorder]
         if self.checkpoint is not None:
             own.append(self.checkpoint)
-        return [Progress(), *own] if self.progress else own
-
-    def _make_checkpoint(self) -> Checkpoint | None:
-        """The hook that keeps the best weights by the first metric whose better direction is known, else by loss."""
-        if self.run_dir is None:
-            return None
-        folder = self.run_dir / "checkpoints"
-        if self.dls.valid is None:
-            return Checkpoint(folder, monitor="train_loss")
-        for name, metric in named_metrics(self.metrics).items():
-            better = better_direction(metric)
-            if better is not None:
-                return Checkpoint(folder, monitor=name, better=better)
-        return Checkpoint(folder)
+        return [*own, *([Progress()] if self.progress else []), *self.hooks]
 
     def check(self) -> None:
         """Once: say what will be trained, and refuse what does not fit together."""
@@ -326,9 +328,9 @@ class Learner:
         check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast, self.micro)
         self.checked = True
         if self.progress:
-            print(self.headline())
+            say(self.headline())
             if self.loss_reason:
-                print(f"loss: {part_name(self.loss_func)}, since {self.loss_reason} (loss_func= overrides)")
+                say(f"loss: {part_name(self.loss_func)}, since {self.loss_reason} (loss_func= overrides)")
 
     @spelled
     def lr_find(
@@ -336,26 +338,30 @@ class Learner:
     ) -> RateFinder:
         """Sweep the learning rate on a copy of the model: suggestions, and `.plot()`. The learner does not change."""
         self.check()
-        found = lr_find(
-            self.make_run(),
-            self.dls.train,
-            start_lr=start_lr,
-            end_lr=end_lr,
-            steps=steps,
-            diverged=diverged,
-            micro=self.micro,
-        )
+        try:
+            found = lr_find(
+                self.make_run(),
+                self.dls.train,
+                start_lr=start_lr,
+                end_lr=end_lr,
+                steps=steps,
+                diverged=diverged,
+                micro=self.micro,
+            )
+        except RuntimeError as error:
+            raise explained(error, self.model, self.dls) from error
         if self.progress:
-            print("suggested rates: " + ", ".join(f"{name} {lr:.2g}" for name, lr in found.suggestions.items()))
+            say("suggested rates: " + ", ".join(f"{name} {lr:.2g}" for name, lr in found.suggestions.items()))
         return found
 
     # --- using the model ------------------------------------------------------------------------------------------
 
     def loader(self, dl: DataLoader | None, ds_idx: int) -> DataLoader:
         if dl is not None:
+            refuse_loader(dl)
             return dl.to(self.device)
-        if not 0 <= ds_idx < len(self.dls.loaders):
-            raise ValueError(f"there is no loader {ds_idx}; the learner has {len(self.dls.loaders)} (0 is training)")
+        if not isinstance(ds_idx, int) or not 0 <= ds_idx < len(self.dls.loaders):
+            raise ValueError(f"there is no loader {ds_idx!r}; the learner has {len(self.dls.loaders)} (0 is training)")
         loader = self.dls[ds_idx]
         return loader.new(shuffle=False, drop_last=False, augment=False) if ds_idx == 0 else loader
 
@@ -397,22 +403,7 @@ class Learner:
 
     def predictor(self) -> Predictor:
         """The model with all it needs to predict, and nothing of training. It shares the learner's weights."""
-        block = self.dls.block
-        if not self.dls.blocks:
-            raise ValueError(
-                "these loaders were not made from blocks, so how to read one item is not known; "
-                "use DataBlock, DataLoaders.from_arrays, or call learn.model on a batch"
-            )
-        return Predictor(
-            model=self.model,
-            blocks=self.dls.blocks,
-            n_inp=self.dls.n_inp,
-            item_tfms=block.item_tfms if block is not None else (),
-            batch_tfms=() if block is None else tuple(t for t in block.batch_tfms if not is_training_only(t)),
-            loss=self.loss_func,
-            device=self.device,
-            autocast=autocast_dtype(self.precision),
-        )
+        return make_predictor(self)
 
     def predict(self, item: Any) -> Prediction:
         """The answer for one item (an image's path, an array): `label, decided, probabilities`."""
@@ -420,24 +411,18 @@ class Learner:
 
     def show_results(self, *, nrows: int = 3, ncols: int = 3) -> "Figure":
         """Validation samples with their target above the model's answer."""
-        from satsuma.learner.results import show_results
-
         return show_results(self, nrows, ncols)
 
     # --- files ----------------------------------------------------------------------------------------------------
 
-    def _weights_path(self, file: str | Path) -> Path:
-        named = Path(file)
-        inside = named if named.is_absolute() or len(named.parts) > 1 else self.path / "models" / named
-        return inside if inside.suffix == ".safetensors" else inside.with_name(inside.name + ".safetensors")
-
     def save(self, file: str | Path) -> Path:
         """Write the model's weights, and only them, to `models/FILE.safetensors` (or to a path with folders)."""
-        return save_weights(self.model, self._weights_path(file))
+        return save_weights(self.model, weights_path(self.path, file))
 
     def load(self, file: str | Path) -> "Learner":
         """Read weights that `save` (or the checkpoint hook) wrote. `ValueError` names layers that do not fit."""
-        load_weights(self.model, self._weights_path(file))
+        load_weights(self.model, weights_path(self.path, file))
+        self.weights_epoch = None
         return self
 
     def export(self, file: str | Path | None = None) -> Path:
@@ -447,11 +432,7 @@ class Learner:
         `sm.load_learner(file).predict(item)` needs nothing else. Parts of your own that a file cannot hold are
         named there, and asked for on loading.
         """
-        facts: dict[str, Any] = {"run": self.headline()}
-        if self.recorder.epochs:
-            last = self.recorder.epochs[-1]
-            result = {"train_loss": last.train_loss, "valid_loss": last.valid_loss, **last.metrics}
-            facts["result"] = {k: v if v is not None and math.isfinite(v) else None for k, v in result.items()}
+        facts = {"run": self.headline(), **result_facts(self)}
         default = "export.safetensors" if self.run_dir is None else self.run_dir / "model.safetensors"
         return write_model(default if file is None else file, self.predictor(), facts)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from satsuma.learner.table import row_of
 from satsuma.ship.code import to_code
 from satsuma.ship.recipe import opaque_parts, to_recipe
 from satsuma.train.checkpoint import write_whole
@@ -109,11 +111,35 @@ def given_arguments(method: Callable[..., Any], arguments: dict[str, Any]) -> di
 
 def refuse_used(folder: Path) -> None:
     """`ValueError` if the folder holds another run: its history and checkpoints must not be mixed with new ones."""
-    if (folder / "history.jsonl").exists():
+    history = folder / "history.jsonl"
+    if history.exists() and history.stat().st_size:
         raise ValueError(
             f"run_dir {folder} holds another run already. Give a new run_dir (a run that goes on from its weights can "
             f"load {folder / 'checkpoints' / 'last.safetensors'}), or delete it"
         )
+
+
+def result_facts(learn: "Learner") -> dict[str, Any]:
+    """What the epoch that the weights are of came to; nothing where they are of none (after `load`)."""
+    row = row_of(learn.recorder.epochs, learn.weights_epoch)
+    if row is None:
+        return {}
+    result = {"train_loss": row.train_loss, "valid_loss": row.valid_loss, **row.metrics}
+    finite = {k: v if v is not None and math.isfinite(v) else None for k, v in result.items()}
+    return {"epoch": row.epoch, "result": finite}
+
+
+def named_weights(epoch: int | None) -> str:
+    return "before the fit" if epoch is None else f"after epoch {epoch}"
+
+
+def weights_path(folder: Path, file: str | Path) -> Path:
+    """Where `save` writes: `folder/models/FILE.safetensors`, or a path with folders as it is."""
+    named = Path(file)
+    if not named.name:
+        raise ValueError(f"give the file of weights a name, such as 'stage-1'; got {str(file)!r}")
+    inside = named if named.is_absolute() or len(named.parts) > 1 else folder / "models" / named
+    return inside if inside.suffix == ".safetensors" else inside.with_name(inside.name + ".safetensors")
 
 
 def non_finite_message(learn: "Learner", error: NonFiniteLossError) -> str:

@@ -10,6 +10,7 @@ from satsuma.data.show import as_picture, grid, undone
 from satsuma.hooks.progress import epoch_cells, epoch_header
 from satsuma.inspect.report import Report, write_report
 from satsuma.learner.recording import learner_recipe, recipe_code
+from satsuma.learner.table import row_of
 from satsuma.train.fit import Plan
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def write_learner_report(learn: "Learner", path: Path) -> Path:
     if not recorder.epochs:
         raise ValueError("report: nothing is trained yet; call fit first")
     plan = Plan(len(recorder.epochs), 0, 1, learn.dls.bs, recorder.has_valid, recorder.metric_names)
-    last = recorder.epochs[-1]
+    row = row_of(recorder.epochs, learn.weights_epoch)
+    last = row or recorder.epochs[-1]
     figures = [("Loss", recorder.plot_loss()), ("Learning rate", recorder.plot_lr())]
     if recorder.metric_names:
         figures.insert(1, ("Metrics on the validation data", recorder.plot_metrics()))
@@ -36,12 +38,15 @@ def write_learner_report(learn: "Learner", path: Path) -> Path:
     name = learn.run_dir.name if learn.run_dir is not None else "A run"
     values = {**({} if last.valid_loss is None else {"valid_loss": last.valid_loss}), **last.metrics}
     result = ", ".join(f"{k} {v:.4f}" for k, v in values.items()) or f"train_loss {last.train_loss:.4f}"
+    whose = "" if row is recorder.epochs[-1] else f" (the weights are those of epoch {last.epoch})"
+    if row is None:
+        whose = " (the weights now are not those of an epoch; the numbers are the last epoch's)"
     return write_report(
         path,
         Report(
             title=f"Satsuma report: {name}",
             headline=learn.headline(),
-            result=f"After {len(recorder.epochs)} epochs: {result}",
+            result=f"After {len(recorder.epochs)} epochs{whose}: {result}",
             header=epoch_header(plan),
             rows=[epoch_cells(row, plan) for row in recorder.epochs],
             figures=figures,

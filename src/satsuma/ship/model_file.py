@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn import functional as F
 
-from satsuma.data.blocks import Block
+from satsuma.data.blocks import Block, CategoryBlock
 from satsuma.data.transforms import make_steps
 from satsuma.errors import ModelFileError, spelled
 from satsuma.functional.links import (
@@ -132,6 +132,7 @@ def load_learner(
     meaning = rebuilt(path, header, "loss", loss)
     if not callable(meaning):
         raise ModelFileError(f"{path}: its loss is a {type(meaning).__name__}, not a function")
+    refuse_other_outputs(path, fresh, found[n_inp:], meaning)
     where = pick_device(device)
     try:
         assign_weights(fresh, read_weights(Path(path)), str(path), assign=model is None)
@@ -149,6 +150,21 @@ def load_learner(
         device=where,
         autocast=autocast_on(path, header["precision"], where),
     )
+
+
+def refuse_other_outputs(path: str | Path, model: nn.Module, targets: Sequence[Block], loss: Any) -> None:
+    """`ModelFileError` where the model's last layer can be told, and gives another number of classes than there are."""
+    last: nn.Module = model
+    while isinstance(last, nn.Sequential) and len(last):
+        last = last[-1]
+    by_class = loss_meaning(loss) in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES)
+    if not (by_class and isinstance(last, nn.Linear) and len(targets) == 1 and isinstance(targets[0], CategoryBlock)):
+        return
+    classes = len(targets[0].vocab)
+    if last.out_features != classes:
+        raise ModelFileError(
+            f"{path}: its model gives {last.out_features} numbers an item, but its blocks name {classes} classes"
+        )
 
 
 def rebuilt(path: str | Path, header: Mapping[str, Any], field: str, given: Any) -> Any:

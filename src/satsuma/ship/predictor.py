@@ -14,7 +14,7 @@ from satsuma.data.dataloaders import input_getters
 from satsuma.data.prepare import batch_steps
 from satsuma.data.samples import Samples
 from satsuma.data.transforms import make_steps
-from satsuma.functional.links import activation_for, decode_for
+from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, activation_for, decode_for, loss_meaning
 from satsuma.functional.losses import shape_text
 from satsuma.train.evaluate import evaluation_mode
 from satsuma.train.objectives import forward
@@ -84,12 +84,22 @@ class Predictor:
                 f"use get_preds, or call the model"
             )
         probabilities = activation_for(self.loss)(outputs).cpu()
+        self.refuse_other_classes(probabilities)
         decided = decode_for(self.loss)(probabilities)
         targets = self.blocks[self.n_inp :]
         return [
             Prediction(targets[0].decode(index) if targets else bare(index), index, row)
             for index, row in zip(decided, probabilities, strict=True)
         ]
+
+    def refuse_other_classes(self, probabilities: Tensor) -> None:
+        if loss_meaning(self.loss) not in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES) or not self.vocab:
+            return
+        if len(self.blocks) == self.n_inp + 1 and probabilities.shape[1] != len(self.vocab):
+            raise ValueError(
+                f"the model gives {probabilities.shape[1]} numbers an item, but there are {len(self.vocab)} classes: "
+                f"the model and the classes are not of one training; load or export them together"
+            )
 
 
 def bare(value: Tensor) -> Any:

@@ -1,12 +1,13 @@
 """Early stopping that restores the best weights: an argument of the run, since it changes the result."""
 
-import copy
 import math
+import numbers
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from satsuma.errors import nearest, spelled_class
 from satsuma.functional.links import better_direction
@@ -34,10 +35,19 @@ class EarlyStopping:
     better: str | None = None
 
     def __post_init__(self) -> None:
-        if self.patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be 1 or more epochs, got {self.patience}")
+        if not is_number(self.patience, numbers.Integral) or self.patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be 1 or more epochs, got {self.patience!r}")
+        if not is_number(self.min_delta, numbers.Real) or not 0 <= self.min_delta < math.inf:
+            raise ValueError(f"EarlyStopping: min_delta must be a number of 0 or more, got {self.min_delta!r}")
+        if self.monitor in (None, ""):
+            raise TypeError(f'EarlyStopping: monitor is a column, such as "valid_loss"; got {self.monitor!r}')
         if self.better not in (None, "lower", "higher"):
             raise ValueError(f'EarlyStopping: better is "lower" or "higher", got {self.better!r}')
+
+
+def is_number(value: object, kind: type) -> bool:
+    """Whether `value` is of a class of numbers (`numbers.Integral`, say), and not True or False."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def resolved(stopping: EarlyStopping, metrics: Sequence[Callable[..., Any]], has_valid: bool) -> EarlyStopping:
@@ -68,6 +78,11 @@ def improves(value: float | None, best: float | None, better: str, min_delta: fl
     return value < best - min_delta if better == "lower" else value > best + min_delta
 
 
+def copied_weights(model: nn.Module) -> dict[str, Any]:
+    """The model's state as it is now, in memory of its own."""
+    return {k: v.detach().clone() if isinstance(v, Tensor) else deepcopy(v) for k, v in model.state_dict().items()}
+
+
 class BestWeights:
     """The weights of the best epoch so far, by a resolved `EarlyStopping`."""
 
@@ -76,17 +91,20 @@ class BestWeights:
         self.best: float | None = None
         self.waited = 0
         self.weights: dict[str, Any] = {}
+        self.epoch: int | None = None  # which the weights are of
 
     def after(self, row: "EpochRow") -> str:
         """Look at an epoch: why to stop, or ""."""
         value = row.value(self.stopping.monitor)
         if improves(value, self.best, self.stopping.better or "lower", self.stopping.min_delta):
             self.best, self.waited = value, 0
-            self.weights = copy.deepcopy(self.model.state_dict())
+            self.weights, self.epoch = copied_weights(self.model), row.epoch
             return ""
         self.waited += 1
         if self.waited < self.stopping.patience:
             return ""
+        if self.best is None:
+            return f"{self.stopping.monitor} never had a value that is a number, in {self.waited} epochs"
         return f"{self.stopping.monitor} has not improved for {self.waited} epochs (best {self.best})"
 
     def restore(self) -> None:

@@ -119,7 +119,7 @@ def metric_value(
     try:
         value = metric_result(metric, outputs, targets)
         if isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError(f"it gave {shape_text(value)}, one number is expected")
+            raise TypeError(f"it gave {shape_text(value)}, one number is expected")
         return float(value)
     except Exception as error:
         shapes = ", ".join(shape_text(t) for t in targets)

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from satsuma.train.early_stopping import BestWeights, EarlyStopping
+from satsuma.train.early_stopping import BestWeights, EarlyStopping, copied_weights
 from satsuma.train.evaluate import Evaluation, evaluate, named_metrics
 from satsuma.train.loop import clear_gradients, kept_random_states, train
 from satsuma.train.run import Batches, Run, Step
@@ -100,6 +101,10 @@ class Session:
     total: float = 0.0  # of the losses that are read
     count: int = 0
     begun: float = field(default_factory=time.perf_counter)
+    whole: dict[str, Any] = field(default_factory=dict)  # the last finite weights at the start of an epoch, ...
+    whole_before: int = 0  # ... this one, ...
+    whole_epoch: int | None = None  # ... and the evaluated epoch that left them
+    warned: bool = False  # of a validation loss that is NaN
 
 
 def fit(
@@ -117,7 +122,7 @@ def fit(
 
     The global random generators are left as they were found. However it ends, every hook that was started is told,
     and early stopping restores the best weights. Raises `FloatingPointError` when the loss becomes NaN or infinite,
-    saying at which step.
+    saying at which step; the weights are then as they were before that epoch, or the best ones.
     """
     names = () if validation is None else validation.metric_names
     plan = Plan(epochs, run.first_epoch, len(data), batch_size, validation is not None, names)
@@ -127,10 +132,11 @@ def fit(
     with ExitStack() as at_end, kept_random_states():
         at_end.callback(clear_gradients, run)
         if best is not None:
-            at_end.callback(best.restore)
+            at_end.callback(restore_best, run, best)
         for hook in hooks:
             hook.on_fit_start(run, plan)
             at_end.callback(hook.on_fit_end, run)
+        begin_epoch(session)
         for step in train(run, data, epochs=epochs, micro=micro):  # ends by itself once run.stop is set
             session.waiting.append(step)
             if run.step % plan.steps_per_epoch == 0:
@@ -139,7 +145,37 @@ def fit(
                 read_losses(session)
         if session.waiting or session.count:  # stopped within an epoch
             end_epoch(session)
+        if best is not None and best.best is None and not run.stop:
+            warnings.warn(
+                f"early stopping: {best.stopping.monitor} never had a value that is a number, in {best.waited} epochs; "
+                f"the weights are the last epoch's",
+                UserWarning,
+                stacklevel=2,
+            )
     return session.rows
+
+
+def begin_epoch(session: Session) -> None:
+    """Keep the weights, to come back to them if the loss breaks, and begin the epoch's count."""
+    run, weights = session.run, copied_weights(session.run.model)
+    totals = [float(t.sum()) for t in weights.values() if isinstance(t, Tensor) and t.is_floating_point()]
+    if not session.whole or math.isfinite(sum(totals)):
+        session.whole, session.whole_epoch = weights, run.weights_epoch
+        session.whole_before = run.first_epoch + run.step // session.plan.steps_per_epoch
+    run.weights_epoch = None  # until it is evaluated
+    session.total, session.count, session.begun = 0.0, 0, time.perf_counter()
+
+
+def restore_whole(session: Session) -> None:
+    """Give the model the last finite weights from the start of an epoch."""
+    session.run.model.load_state_dict(session.whole)
+    session.run.weights_epoch = session.whole_epoch
+
+
+def restore_best(run: Run, best: BestWeights) -> None:
+    best.restore()
+    if best.epoch is not None:
+        run.weights_epoch = best.epoch
 
 
 def read_losses(session: Session) -> None:
@@ -148,7 +184,8 @@ def read_losses(session: Session) -> None:
     losses = [waiting[0].loss.item()] if len(waiting) == 1 else torch.stack([s.loss for s in waiting]).tolist()
     for step, loss in zip(waiting, losses, strict=True):
         if not math.isfinite(loss):
-            raise NonFiniteLossError(loss, step.step, step.epoch)
+            restore_whole(session)
+            raise NonFiniteLossError(loss, step.step, step.epoch, session.whole_before)
         session.total += loss
         session.count += 1
         if session.hooks:
@@ -164,7 +201,23 @@ def end_epoch(session: Session) -> None:
     if session.waiting:
         read_losses(session)
     trained_s = time.perf_counter() - session.begun
-    judged = None if session.validation is None else judge(run, session.validation)
+    try:
+        judged = None if session.validation is None else judge(run, session.validation)
+    except Exception:
+        tell_epoch(session, None, trained_s)  # so that the epoch's training is recorded and its weights are saved
+        raise
+    row = tell_epoch(session, judged, trained_s)
+    if session.best is not None:
+        reason = session.best.after(row)
+        run.stop = run.stop or reason
+    session.total, session.count = 0.0, 0
+    if not run.stop and run.step < plan.epochs * plan.steps_per_epoch:
+        begin_epoch(session)
+
+
+def tell_epoch(session: Session, judged: Evaluation | None, trained_s: float) -> EpochRow:
+    """The epoch's row, which the hooks are told."""
+    run, plan = session.run, session.plan
     row = EpochRow(
         run.first_epoch + (run.step - 1) // plan.steps_per_epoch,
         session.total / session.count,
@@ -174,12 +227,18 @@ def end_epoch(session: Session) -> None:
         session.count * plan.batch_size / max(trained_s, 1e-9),
     )
     session.rows.append(row)
+    run.weights_epoch = row.epoch
+    if judged is not None and math.isnan(judged.loss) and not session.warned:
+        session.warned = True
+        warnings.warn(
+            f"valid_loss is NaN in epoch {row.epoch}, while the training loss is a number: look for NaN in the "
+            f"validation data, and for a model that behaves differently in evaluation mode",
+            UserWarning,
+            stacklevel=2,
+        )
     for hook in session.hooks:
         hook.on_epoch(run, row)
-    if session.best is not None:
-        reason = session.best.after(row)
-        run.stop = run.stop or reason
-    session.total, session.count, session.begun = 0.0, 0, time.perf_counter()
+    return row
 
 
 def judge(run: Run, validation: Validation) -> Evaluation:
@@ -195,8 +254,8 @@ def judge(run: Run, validation: Validation) -> Evaluation:
 
 
 class NonFiniteLossError(FloatingPointError):
-    """The loss became NaN or infinite at `step` (from 1) of the fit, in `epoch`."""
+    """The loss became NaN or infinite at `step` (from 1) of the fit, in `epoch`; weights are as before `restored`."""
 
-    def __init__(self, loss: float, step: int, epoch: int) -> None:
+    def __init__(self, loss: float, step: int, epoch: int, restored: int) -> None:
         super().__init__(f"the loss became {loss} at step {step}, epoch {epoch}")
-        self.loss, self.step, self.epoch = loss, step, epoch
+        self.loss, self.step, self.epoch, self.restored = loss, step, epoch, restored

@@ -7,9 +7,11 @@ import bisect
 import copy
 import functools
 import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from satsuma.train.early_stopping import is_number
 from satsuma.train.loop import kept_random_states, train
 from satsuma.train.run import Batches, Run
 
@@ -87,6 +89,10 @@ def lr_find(
     """
     if not 0 < start_lr < end_lr:
         raise ValueError(f"lr_find: rates must rise from above 0, got start_lr={start_lr}, end_lr={end_lr}")
+    if not diverged > 1:
+        raise ValueError(f"lr_find: diverged is how many times its best the loss may grow, above 1, got {diverged}")
+    if not is_number(steps, numbers.Integral):
+        raise TypeError(f"lr_find: steps is a whole number, got {steps!r}")
     if steps < FEWEST:
         raise ValueError(f"lr_find: at least {FEWEST} steps are needed to see a curve, got {steps}")
     trial = copied_run(run)

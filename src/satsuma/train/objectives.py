@@ -15,9 +15,16 @@ def forward(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype 
         return model(*inputs)
     with torch.autocast(inputs[0].device.type, dtype=autocast):
         output = model(*inputs)
+    return full_precision(output)
+
+
+def full_precision(output: Any) -> Any:
+    """The floating-point tensors of an output as float32, in tuples and dictionaries at any depth."""
+    if isinstance(output, Tensor):
+        return output.float() if output.is_floating_point() else output
     if isinstance(output, tuple | list):
-        return tuple(part.float() for part in output)
-    return output.float() if isinstance(output, Tensor) else output
+        return tuple(full_precision(part) for part in output)
+    return {k: full_precision(v) for k, v in output.items()} if isinstance(output, dict) else output
 
 
 def supervised(

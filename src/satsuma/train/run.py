@@ -25,7 +25,8 @@ class Run:
     (its first `lr`, if it has none), `momentum(step)` the momentum itself. `max_norm` clips the gradients' joint norm.
     `scaler` is for float16.
     `first_epoch` counts the epochs of earlier fits, so that a second fit sees new orders and new dropout.
-    A reason in `stop` ends training after the step.
+    A reason in `stop` ends training after the step. `weights_epoch`: the evaluated epoch at whose end the weights were
+    as they are, which `fit` keeps up; None if there is none.
     """
 
     model: nn.Module
@@ -39,6 +40,7 @@ class Run:
     first_epoch: int = 0
     step: int = 0
     stop: str = ""
+    weights_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

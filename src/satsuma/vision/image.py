@@ -15,6 +15,7 @@ from satsuma.data.getters import get_files
 from satsuma.errors import spelled
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
+ORIENTATION = 0x0112  # the EXIF tag
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs: about 13,400 by 13,400
 
 
@@ -117,7 +118,7 @@ def from_array(array: np.ndarray) -> Image.Image:
 
 
 def examine_image(source: Any) -> FileFacts:
-    """Read a file once: why it is no usable image ("" if it is), and the digest of its bytes.
+    """Read a file once: why it is no usable image ("" if it is), the digest of its bytes, and (width, height).
 
     JPEGs are decoded at an eighth of their size, which still reads every bit of the file.
     """
@@ -130,8 +131,10 @@ def examine_image(source: Any) -> FileFacts:
             return FileFacts(f"cannot be read: {error.strerror}", b"")
     try:
         if not isinstance(source, bytes):
-            return FileFacts("", digest_of(read_image(source, 4).tobytes()))
+            image = read_image(source, 4)
+            return FileFacts("", digest_of(image.tobytes()), image.size)
         image = open_image(source)
+        size = upright_size(image)
         if image.format == "JPEG":
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
@@ -139,7 +142,13 @@ def examine_image(source: Any) -> FileFacts:
             to_mode(image, 3)
     except Exception as error:
         return FileFacts(reason_for(source, error) if isinstance(source, bytes) else str(error), b"")
-    return FileFacts("", digest_of(source))
+    return FileFacts("", digest_of(source), size)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) once the EXIF orientation is applied: values 5 to 8 lay the picture on its side."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
 
 
 def digest_of(raw: bytes) -> bytes:

@@ -31,6 +31,7 @@ from satsuma.vision.sources import (
     refuse_columns,
     refuse_strays,
     split_folders,
+    warn_of_empty_classes,
 )
 
 DEFAULT_SIZE = 224  # pixels, where images differ in size and none is asked for
@@ -71,17 +72,18 @@ class ImageDataLoaders:
 
         Where there are class folders below `train` and `valid`, these are the split; with `valid_pct`, or where
         `train` is the only folder, a share of each class below `train` is held out (a fifth unless given). Without
-        them all class folders are split so. Other folders beside them (`test`) are not read.
+        them all class folders are split so. Other folders beside them (`test`) are not read; `Train` counts too.
         """
         root = Path(path)
         parts = split_folders(root, train, valid, valid_pct is not None)
         get_items = functools.partial(get_image_files, folders=parts) if parts else get_image_files
         files = images_below(root, parts)
         refuse_strays(root, parts, files)
+        warn_of_empty_classes(root, parts, files)
         block = image_block(
             files,
             get_items=get_items,
-            splitter=GrandparentSplitter(train, valid) if len(parts) == 2 else share_splitter(y_block, valid_pct, seed),
+            splitter=GrandparentSplitter(*parts) if len(parts) == 2 else share_splitter(y_block, valid_pct, seed),
             get_x=None,
             get_y=parent_label,
             y_block=y_block,

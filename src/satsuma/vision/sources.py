@@ -6,12 +6,13 @@ from typing import Any
 
 from PIL import Image
 
-from satsuma.data.checks import listing
+from satsuma.data.checks import listing, warn_user
 from satsuma.data.getters import get_files, seen_folders
 from satsuma.errors import nearest
-from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files
+from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files, upright_size
 
-ORIENTATION = 0x0112  # the EXIF tag
+WHOLE = r"-?(?:0|[1-9]\d{0,17})"  # as int64 holds it; a leading zero ("007") makes it a name
+DECIMAL = r"-?(?:0|[1-9]\d{0,17}|(?:0|[1-9]\d*)?\.\d+|(?:0|[1-9]\d*)(?:\.\d*)?[eE][+-]?\d+)"
 LOOKED_AT = 50  # how many images decide whether all have one size already
 
 
@@ -22,6 +23,7 @@ def split_folders(root: Path, train: str, valid: str, by_share: bool) -> tuple[s
     """
     if not root.is_dir():
         return ()  # listing the images says what is wrong
+    train, valid = folder_as_spelt(root, train), folder_as_spelt(root, valid)
     found = [name for name in (train, valid) if any(p.is_dir() for p in (root / name).glob("*"))]
     others = [p.name for p in root.iterdir() if p.is_dir() and p.name not in found and not p.name.startswith(".")]
     if train in found and (by_share or not others or valid in found):
@@ -33,6 +35,24 @@ def split_folders(root: Path, train: str, valid: str, by_share: bool) -> tuple[s
             f'Say which it is, as {name}="...", or hold out a share of the training folder by valid_pct=0.2.'
         )
     return ()
+
+
+def folder_as_spelt(root: Path, name: str) -> str:
+    """The folder below `root` that is called `name`, or, as the only one, so but for the case of letters ("Train")."""
+    there = [p.name for p in root.iterdir() if p.is_dir()]
+    alike = [n for n in there if n.casefold() == name.casefold()]
+    return alike[0] if name not in there and len(alike) == 1 else name
+
+
+def warn_of_empty_classes(root: Path, parts: tuple[str, ...], files: Sequence[Path]) -> None:
+    """Warn by name of class folders that hold no image: their class would be missing without a word."""
+    filled = {folder for file in files for folder in file.parents}
+    tops = [root / part for part in parts] or [root]
+    folders = sorted(p for top in tops for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
+    empty = [str(p) for p in folders if p not in filled]
+    if empty:
+        count = "1 class folder holds" if len(empty) == 1 else f"{len(empty)} class folders hold"
+        warn_user(f"{count} no images, so there is nothing of that class to read: {listing(empty)}")
 
 
 def images_below(root: Path, folders: tuple[str, ...]) -> list[Path]:
@@ -74,14 +94,12 @@ def image_sizes(images: Sequence[Any]) -> set[tuple[int, int]]:
     return sizes
 
 
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) once the EXIF orientation is applied: values 5 to 8 lay the picture on its side."""
-    width, height = image.size
-    return (height, width) if image.getexif().get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
-
-
 def read_table(csv: str | Path, delimiter: str = ",", fn_col: str | int | None = None) -> Any:
-    """A csv file as a data frame, its names as text ("007"); `ValueError` naming a file that cannot be read."""
+    """A csv file as a data frame; `ValueError` naming a file that cannot be read.
+
+    All is read as text; a column other than `fn_col` becomes numbers (or truth values) only if each of its values is
+    one, so that "01" and "1", or "0" and "cat", stay labels as they are written.
+    """
     import pandas as pd
 
     try:
@@ -91,7 +109,7 @@ def read_table(csv: str | Path, delimiter: str = ",", fn_col: str | int | None =
             csv,
             sep=delimiter,
             encoding="utf-8-sig",
-            dtype=None if text is None else {text: str},
+            dtype=str,
             keep_default_na=False,
             na_values=[""],
         )
@@ -99,7 +117,23 @@ def read_table(csv: str | Path, delimiter: str = ",", fn_col: str | int | None =
         raise ValueError(f"{csv}: cannot be read as a csv file: {' '.join(str(error).split())}") from error
     if frame.empty:
         raise ValueError(f"{csv}: has no rows below its header")
+    for col in frame.columns:
+        if col != text:
+            frame[col] = as_numbers(frame[col])
     return frame
+
+
+def as_numbers(column: Any) -> Any:
+    """A column of text as truth values, whole numbers or floats if every value is written as one, else as it is."""
+    import pandas as pd
+
+    values = column.dropna()
+    if not len(values):
+        return column
+    if values.isin(["True", "False", "TRUE", "FALSE", "true", "false"]).all():
+        return column if len(values) < len(column) else column.str.lower() == "true"
+    plain = values.str.fullmatch(WHOLE).all() or values.str.fullmatch(DECIMAL).all()
+    return pd.to_numeric(column) if plain else column
 
 
 def refuse_columns(frame: Any, name: str, cols: Sequence[str | int]) -> None:

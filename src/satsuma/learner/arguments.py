@@ -1,0 +1,178 @@
+"""What a learner refuses as an argument, before it does anything with it."""
+
+import functools
+import inspect
+import math
+import numbers
+import operator
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from satsuma.data.loader import DataLoader
+from satsuma.errors import refuse_unknown
+from satsuma.functional.links import part_name
+from satsuma.train.early_stopping import EarlyStopping, is_number
+
+
+def refuse_part(name: str, part: Any, example: str, *, is_made: bool = False) -> None:
+    """`TypeError` for a part that is no function, or a partial with an argument that its function does not have.
+
+    `is_made`: a module class is refused, since an object of it is called.
+    """
+    if not callable(part):
+        raise TypeError(f"Learner: {name} is a function, such as {example}; got {part!r}")
+    if is_made and isinstance(part, type) and issubclass(part, nn.Module):
+        raise TypeError(f"Learner: {name} is the class {part.__name__}: give an object, {part.__name__}()")
+    if isinstance(part, functools.partial):
+        known = inspect.signature(part.func).parameters
+        if not any(p.kind == p.VAR_KEYWORD for p in known.values()):
+            refuse_unknown(part_name(part.func), part.keywords, known)
+
+
+def refuse_schedule(name: str, schedule: Any) -> None:
+    """`TypeError` for a schedule that cannot be asked for step 0 or gives no number, saying how one is made."""
+    refuse_part(name, schedule, "partial(sm.cosine, total=1000)")
+    try:
+        value = schedule(0)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}: a schedule is called with the step alone, and {part_name(schedule)} is not: {error}. "
+            f"Fill in the rest, for example partial(sm.cosine, total=n_epoch * len(dls.train))"
+        ) from error
+    if not is_finite(value):
+        raise TypeError(f"{name}: {part_name(schedule)} gives {value!r} at step 0; a schedule gives a number")
+
+
+def refuse_stopping(early_stopping: Any) -> None:
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(f"early_stopping is a value such as sm.EarlyStopping(patience=3), got {early_stopping!r}")
+
+
+def whole_epochs(method: str, n_epoch: Any) -> int:
+    """`n_epoch` as an int; `ValueError` if it is no whole number of 1 or more."""
+    if not is_number(n_epoch, numbers.Integral) or n_epoch < 1:
+        raise ValueError(f"{method}: n_epoch must be 1 or more, a whole number, got {n_epoch!r}")
+    return int(n_epoch)
+
+
+def whole_seed(seed: Any) -> int:
+    """`seed` as an int; `TypeError` if it is no whole number."""
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"Learner: seed is a whole number, such as 42; got {seed!r}") from None
+
+
+def seed_of_learner(seed: Any) -> int:
+    """`seed` as an int; `TypeError` if it is no whole number."""
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise TypeError(f"Learner: seed is a whole number, such as 42; got {seed!r}") from None
+
+
+def is_finite(value: Any) -> bool:
+    """Whether `value` is a number (and not True or False), neither NaN nor infinite."""
+    return is_number(value, numbers.Real) and math.isfinite(value)
+
+
+def refuse_rate(name: str, lr: Any) -> None:
+    """`TypeError` or `ValueError` for a learning rate that is no number, slice or sequence of numbers of 0 or more."""
+    what = f"{name} is a number, a slice(low, high) or a list with a number for each layer group; got {lr!r}"
+    if isinstance(lr, slice):
+        rates = [rate for rate in (lr.start, lr.stop) if rate is not None]
+    elif isinstance(lr, list | tuple):
+        rates = list(lr)
+    else:
+        rates = [lr]
+    for rate in rates:
+        if not is_number(rate, numbers.Real):
+            raise TypeError(what)
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"{name}: expected rates of 0 or more, and finite; got {lr!r}")
+
+
+def refuse_decay(wd: Any) -> None:
+    if wd is not None and not (is_finite(wd) and wd >= 0):
+        raise ValueError(f"wd, the weight decay, is a number of 0 or more, or None; got {wd!r}")
+
+
+def refuse_cycle(div: Any, div_final: Any, pct_start: Any, moms: Any) -> None:
+    """`ValueError` for a one-cycle schedule that is none."""
+    for name, value in (("div", div), ("div_final", div_final)):
+        if not (is_finite(value) and value > 0):
+            raise ValueError(f"fit_one_cycle: {name} divides the rate, and must be a number above 0; got {value!r}")
+    if not (is_finite(pct_start) and 0 <= pct_start <= 1):
+        raise ValueError(f"fit_one_cycle: pct_start is a share of the steps, 0..1; got {pct_start!r}")
+    right = isinstance(moms, list | tuple) and len(moms) == 2 and all(is_finite(m) and 0 <= m < 1 for m in moms)
+    if moms is not None and not right:
+        raise ValueError(f"fit_one_cycle: moms are two momenta from 0 to below 1, such as (0.95, 0.85); got {moms!r}")
+
+
+def refuse_negative(**settings: Any) -> None:
+    for name, value in settings.items():
+        if not is_number(value, numbers.Real):
+            raise TypeError(f"Learner: {name} must be a number of 0 or more, got {value!r}")
+        if not value >= 0:
+            raise ValueError(f"Learner: {name} must be 0 or more, got {value}")
+
+
+def refuse_not_positive(**settings: Any) -> None:
+    for name, value in settings.items():
+        if value is not None and not is_number(value, numbers.Real):
+            raise TypeError(f"Learner: {name} must be a number above 0, or None, got {value!r}")
+        if value is not None and not value > 0:
+            raise ValueError(f"Learner: {name} must be above 0, or None, got {value}")
+        if name == "micro" and value is not None and not is_number(value, numbers.Integral):
+            raise TypeError(f"Learner: micro is a number of samples, a whole number, got {value!r}")
+
+
+def refuse_settings(opt_func: Any, loss_func: Any, lr: Any, wd: Any, progress: Any, run_dir: Any) -> None:
+    """What a learner is made with."""
+    refuse_part("opt_func", opt_func, "sm.AdamW")
+    if loss_func is not None:
+        refuse_part("loss_func", loss_func, "sm.cross_entropy", is_made=True)
+    refuse_rate("lr", lr)
+    refuse_decay(wd)
+    if not isinstance(progress, bool):
+        raise TypeError(f"Learner: progress is True or False, got {progress!r}")
+    if run_dir is not None and Path(run_dir).exists() and not Path(run_dir).is_dir():
+        raise NotADirectoryError(f"Learner: run_dir {run_dir} is a file; give a folder, which need not exist")
+
+
+def refuse_course(lr: Any, wd: Any, schedule: Any, momentum: Any) -> None:
+    """How the rate, the decay and the momentum go while a fit runs."""
+    refuse_rate("lr", lr)
+    refuse_decay(wd)
+    refuse_schedule("schedule", schedule)
+    if momentum is not None:
+        refuse_schedule("momentum", momentum)
+
+
+def refuse_loader(dl: Any) -> None:
+    if not isinstance(dl, DataLoader):
+        raise TypeError(f"dl must be a DataLoader, got a {type(dl).__name__}: learn.dls.test_dl(items) makes one")
+
+
+def split_groups(splitter: Any, model: nn.Module) -> nn.Module | list[list[nn.Parameter]]:
+    """What `splitter` makes of the model: lists of parameters, none of them in two lists."""
+    if splitter is None:
+        return model
+    made = splitter(model)
+    right = isinstance(made, Iterable) and not isinstance(made, nn.Module | nn.Parameter)
+    listed: Sequence[Any] = list(made) if right else []
+    if not listed or not all(isinstance(g, Iterable) and not isinstance(g, nn.Parameter) for g in listed):
+        raise TypeError(f"splitter: gave a {type(made).__name__}; expected lists of parameters, one a layer group")
+    groups = [list(group) for group in listed]
+    names = {id(p): name for name, p in model.named_parameters()}
+    seen: set[int] = set()
+    for parameter in (p for group in groups for p in group):
+        if not isinstance(parameter, nn.Parameter):
+            raise TypeError(f"splitter: a layer group holds a {type(parameter).__name__}; expected parameters")
+        if id(parameter) in seen:
+            raise ValueError(f"splitter: gives the parameter {names.get(id(parameter), '?')} twice; once is right")
+        seen.add(id(parameter))
+    return groups
