@@ -199,7 +199,7 @@ def test_ctrl_c_ends_the_epoch_cleanly_and_keeps_the_weights(colors: Path, tmp_p
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     assert "Traceback" not in out
-    assert "interrupted; the weights so far are in" in out
+    assert "steps; the weights so far are in" in out
     rows = [json.loads(line) for line in history.read_text().splitlines()]
     assert rows[-1]["kind"] == "epoch"  # the epoch that was cut short is evaluated and told
     assert (history.parent / "model.safetensors").exists()

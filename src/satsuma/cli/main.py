@@ -222,6 +222,9 @@ def main() -> None:
             app(args=arguments)
         finally:
             sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:  # whoever read our output has seen enough: `satsuma runs | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
         raise SystemExit(1) from None

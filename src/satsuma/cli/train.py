@@ -68,7 +68,10 @@ def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: 
         interrupted = True
     finish(learn, run_dir)
     if interrupted:
-        console.print(f"interrupted; the weights so far are in {run_dir}")
+        steps, planned = len(learn.recorder.losses), options.epochs * len(learn.dls.train)
+        console.print(
+            f"interrupted after {steps} of {planned} steps; the weights so far are in {run_dir}", markup=False
+        )
         raise typer.Exit(130)
     return learn
 
@@ -164,7 +167,8 @@ def monitored(learn: Learner) -> str:
 def finish(learn: Learner, run_dir: Path) -> None:
     """Write the model, the plots and the report of a run."""
     if not learn.recorder.epochs:
-        raise UserError("interrupted before the first step; nothing to save")
+        console.print("interrupted before the first step; nothing to save")
+        raise typer.Exit(130)
     learn.export(run_dir / "model.safetensors")
     plots = {"loss.png": learn.recorder.plot_loss, "learning_rate.png": learn.recorder.plot_lr}
     if learn.metrics:

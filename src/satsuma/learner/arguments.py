@@ -4,7 +4,6 @@ import functools
 import inspect
 import math
 import numbers
-import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,22 +55,6 @@ def whole_epochs(method: str, n_epoch: Any) -> int:
     if not is_number(n_epoch, numbers.Integral) or n_epoch < 1:
         raise ValueError(f"{method}: n_epoch must be 1 or more, a whole number, got {n_epoch!r}")
     return int(n_epoch)
-
-
-def whole_seed(seed: Any) -> int:
-    """`seed` as an int; `TypeError` if it is no whole number."""
-    try:
-        return operator.index(seed)
-    except TypeError:
-        raise TypeError(f"Learner: seed is a whole number, such as 42; got {seed!r}") from None
-
-
-def seed_of_learner(seed: Any) -> int:
-    """`seed` as an int; `TypeError` if it is no whole number."""
-    try:
-        return operator.index(seed)
-    except TypeError:
-        raise TypeError(f"Learner: seed is a whole number, such as 42; got {seed!r}") from None
 
 
 def is_finite(value: Any) -> bool:

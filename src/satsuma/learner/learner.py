@@ -12,6 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
+from satsuma.data.seeds import as_seed
 from satsuma.errors import spelled
 from satsuma.functional.links import activation_for, decode_for, part_name
 from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
@@ -25,7 +26,6 @@ from satsuma.learner.arguments import (
     refuse_not_positive,
     refuse_settings,
     refuse_stopping,
-    seed_of_learner,
     split_groups,
     whole_epochs,
 )
@@ -111,7 +111,7 @@ class Learner:
         refuse_settings(opt_func, loss_func, lr, wd, progress, run_dir)
         refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
         refuse_not_positive(max_norm=max_norm, micro=micro)
-        self.seed = seed_of_learner(seed)
+        self.seed = as_seed(seed)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.device = pick_device(device)
         self.dls = dls if self.device.type == "cpu" else dls.to(self.device)

@@ -47,7 +47,9 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
     return {
         "data": {
             "block": None if dls.block is None else to_recipe(dls.block),
-            "source": to_recipe(dls.source) if isinstance(dls.source, str | Path) else {"opaque": repr(dls)},
+            "source": to_recipe(Path(dls.source).absolute())  # the recipe may be run from anywhere
+            if isinstance(dls.source, str | Path)
+            else {"opaque": repr(dls)},
             "bs": dls.bs,
             "seed": dls.train.seed,
             "workers": dls.train.workers,

@@ -34,7 +34,7 @@ def write_learner_report(learn: "Learner", path: Path) -> Path:
         figures.insert(1, ("Metrics on the validation data", recorder.plot_metrics()))
     worst = None if learn.dls.valid is None else hardest(learn)
     if worst is not None:
-        figures.append(("The validation samples with the highest loss: target / answer", worst))
+        figures.append(("The validation samples with the highest loss", worst))
     name = learn.run_dir.name if learn.run_dir is not None else "A run"
     values = {**({} if last.valid_loss is None else {"valid_loss": last.valid_loss}), **last.metrics}
     result = ", ".join(f"{k} {v:.4f}" for k, v in values.items()) or f"train_loss {last.train_loss:.4f}"
@@ -68,7 +68,7 @@ def hardest(learn: "Learner") -> "Figure | None":
     titles = []
     for i in worst:
         names = [str(t.tolist() if block is None else block.decode(t)) for t in (targets[i].cpu(), decided[i].cpu())]
-        titles.append(f"{' / '.join(names)}\nloss {float(losses[i]):.2f}")
+        titles.append(f"is {names[0]}, said {names[1]}\nloss {float(losses[i]):.2f}")
     return grid(pictures, titles, nrows=-(-len(worst) // 6), ncols=min(6, len(worst)), size=1.5)
 
 

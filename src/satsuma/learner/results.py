@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from torch.utils.data import Subset
+
 from satsuma.data.show import as_picture, grid, title, undone
 from satsuma.data.transforms import is_training_only
 from satsuma.ship.predictor import Predictor
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def show_results(learn: "Learner", nrows: int, ncols: int) -> "Figure":
-    """The first validation samples, each under its target and the answer."""
+    """Validation samples from all over the set, which may be sorted, each under what it is and what the model said."""
     loader = learn.loader(None, 1 if learn.dls.valid else 0)
-    batch = loader.one_batch()
-    n = min(nrows * ncols, len(batch[0]))
+    total = len(loader.dataset)
+    n = min(nrows * ncols, total)
+    batch = loader.new(Subset(loader.dataset, [i * total // n for i in range(n)]), batch_size=n).one_batch()
     predictor = learn.predictor()
-    answers = predictor.answers(predictor.outputs(tuple(x[:n] for x in batch[: learn.dls.n_inp])))
-    titles = [f"{title(learn.dls, batch, i)}\n{answers[i].label}" for i in range(n)]
+    answers = predictor.answers(predictor.outputs(batch[: learn.dls.n_inp]))
+    titles = [f"is {title(learn.dls, batch, i)}\nsaid {answers[i].label}" for i in range(n)]
     pictures = [as_picture(undone(learn.dls, batch[0][i])) for i in range(n)]
     return grid(pictures, titles, nrows=nrows, ncols=ncols)
 
