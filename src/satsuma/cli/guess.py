@@ -99,7 +99,8 @@ def from_images(
 ) -> tuple[DataLoaders, tuple[str, ...]]:
     if label and label.startswith("re:"):
         data = ImageDataLoaders.from_name_re(path, label[3:], valid_pct=valid_pct, **common)
-        return data, (f"labels: by {label[3:]!r} in the file names, {classes(data)}",)
+        said = f"labels: by {label[3:]} in the file names, {classes(data)}"
+        return data, (said, f"split: {valid_pct:.0%} of each class held out")
     if label and label != "parent":
         raise UserError(f"--label is 'parent' or 're:PATTERN' for a folder of images, got {label!r}")
     train_name = folder_as_spelt(path, "train")

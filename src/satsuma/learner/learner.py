@@ -351,7 +351,10 @@ class Learner:
         except RuntimeError as error:
             raise explained(error, self.model, self.dls) from error
         if self.progress:
-            say("suggested rates: " + ", ".join(f"{name} {lr:.2g}" for name, lr in found.suggestions.items()))
+            say(
+                f"suggested rates: minimum/10 {found.minimum:.2g}, steepest {found.steepest:.2g}, valley "
+                f"{found.valley:.2g}; valley is the careful choice"
+            )
         return found
 
     # --- using the model ------------------------------------------------------------------------------------------
