@@ -15,8 +15,8 @@ def test_seeds_of_a_grid_do_not_collide():
 
 
 def test_negative_and_large_seeds_are_welcome():
-    torch_generator(-1, 0)
-    numpy_generator(2**70, 0)
+    assert torch.rand(1, generator=torch_generator(-1, 0)) != torch.rand(1, generator=torch_generator(1, 0))
+    assert numpy_generator(2**70 + 3, 0).random() == numpy_generator(2**70 + 3, 0).random()
 
 
 def test_generators_repeat():
