@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from satsuma.data.loader import DataLoader
 from satsuma.train.loop import train
-from satsuma.train.lr_find import RateFinder, exponential_sweep, lr_find, suggest
+from satsuma.train.lr_find import SMOOTHING, RateFinder, exponential_sweep, lr_find, suggest
 from satsuma.train.objectives import supervised
 from satsuma.train.run import Run
 
@@ -127,7 +127,7 @@ def test_the_plot_shows_losses_and_suggestions():
     by_rate, by_step = found.plot().axes
     assert list(by_rate.lines[0].get_xdata()) == RATES
     assert list(by_rate.lines[1].get_ydata()) == list(curve)
-    assert [t.get_text() for t in by_rate.get_legend().get_texts()][2] == "minimum 0.01"
+    assert [t.get_text() for t in by_rate.get_legend().get_texts()][2] == "minimum/10 0.01"
     assert by_rate.get_xscale() == "log"
     assert list(by_step.lines[0].get_ydata()) == RATES
     assert repr(found).startswith("RateFinder(minimum=0.01, ")
@@ -159,3 +159,16 @@ def test_a_loss_that_is_nan_from_the_start():
         ValueError, match=r"after 0 steps, .* check the data for NaN, or begin lower than start_lr=1e-07"
     ):
         lr_find(run, make_data())
+
+
+def test_smoothing_does_not_lag_into_the_divergence():
+    """A loss that falls fastest at a rate of 0.1, and explodes beyond 1, as stochastic gradient descent's does."""
+    rates = [10 ** (-7 + 8 * i / 99) for i in range(100)]
+    average, smooth = 0.0, []
+    for i, rate in enumerate(rates, 1):
+        loss = 0.7 - 0.3 / (1 + (0.1 / rate) ** 2) + (10 * math.log10(rate) if rate > 1 else 0)
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        smooth.append(average / (1 - SMOOTHING**i))
+    minimum, steepest, valley = suggest(rates, smooth)
+    assert 0.1 / 2.5 <= steepest <= 0.1 * 2.5  # 0.35 with a smoothing of 0.98
+    assert valley <= minimum <= steepest

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SETTLING = 10  # first steps of a sweep, whose average of few losses is too noisy to judge a slope by
 FEWEST = 10  # steps below which a sweep shows no curve
-SMOOTHING = 0.98  # weight of the past in the exponential average of losses
+SMOOTHING = 0.9  # weight of the past in the average of losses; more lags behind a sweep of 100 steps and overshoots
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class RateFinder:
         loss_axes.plot(self.lrs, self.smoothed, color="tab:blue", label="smoothed")
         for (name, lr), color in zip(self.suggestions.items(), ("tab:orange", "tab:green", "tab:purple"), strict=True):
             place = min(bisect.bisect_left(self.lrs, lr), len(self.lrs) - 1)  # rates rise from step to step
-            loss_axes.plot(lr, self.smoothed[place], "o", color=color, label=f"{name} {lr:.2g}")
+            loss_axes.plot(
+                lr, self.smoothed[place], "o", color=color, label=f"{name.replace('minimum', 'minimum/10')} {lr:.2g}"
+            )
         low, start = min(self.smoothed), self.smoothed[0]
         loss_axes.set_ylim(low - 0.1 * (start - low), start + 0.5 * (start - low) if start > low else None)
         loss_axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
