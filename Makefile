@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BENCHPIP := $(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test quick check bench docs clean
 
@@ -19,15 +20,14 @@ check: $(VENV)/.dev  ## lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## the measurements behind benchmarks/RESULTS.md
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt skorch accelerate
-	$(BIN)/python benchmarks/run_all.py
+bench: $(VENV)-bench/.done  ## the measurements behind benchmarks/RESULTS.md, beside other libraries
+	$(VENV)-bench/bin/python benchmarks/run_all.py
 
 docs: $(VENV)/.dev   ## the manual, as HTML in docs/_build
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build
 
 clean:
-	rm -rf $(VENV) docs/_build build .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench docs/_build build .mypy_cache .ruff_cache
 
 # torch is asked for first and alone: the pinned version must be the one that every later range finds installed
 $(VENV)/.torch: constraints.txt
@@ -42,3 +42,11 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.demo
+
+# an environment of its own: the libraries compared against must not change what the tests run on
+$(VENV)-bench/.done: constraints.txt pyproject.toml benchmarks/peers.txt benchmarks/peers_alone.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(BENCHPIP) torch
+	$(BENCHPIP) -e ".[demo]" -r benchmarks/peers.txt
+	$(BENCHPIP) --no-deps -r benchmarks/peers_alone.txt
+	@touch $@

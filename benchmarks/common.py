@@ -4,6 +4,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,6 +40,33 @@ def print_ratios(title: str, seconds: Mapping[str, list[float]], base: str) -> N
         print(
             f"| {name} | {statistics.median(values):.3f} | {statistics.median(ratios):.2f} "
             f"| {min(ratios):.2f} | {max(ratios):.2f} |"
+        )
+
+
+def interleaved_rates(contestants: Mapping[str, Callable[[], int]], repeats: int = 5) -> dict[str, list[float]]:
+    """How many a second each contestant did (it returns how many), `repeats` times in turn, after an uncounted round.
+
+    The counts may differ: the slow may do fewer than the fast.
+    """
+    counts: dict[str, int] = {}
+    timed = {name: partial(noting, counts, name, contestant) for name, contestant in contestants.items()}
+    return {name: [counts[name] / s for s in values] for name, values in interleaved(timed, repeats).items()}
+
+
+def noting(counts: dict[str, int], name: str, contestant: Callable[[], int]) -> None:
+    counts[name] = contestant()
+
+
+def print_rates(title: str, rates: Mapping[str, list[float]], ours: str, asked: Mapping[str, float]) -> None:
+    """Each contestant's median rate, and how many times it `ours` does (round by round); `asked`: at least this."""
+    print(f"\n{title}\n| contestant | median a second | ours is × | min | max | asked |\n|---|---|---|---|---|---|")
+    for name, values in rates.items():
+        ratios = [a / b for a, b in zip(rates[ours], values, strict=True)]
+        wanted = f"≥ {asked[name]}" if name in asked else ""
+        print(
+            f"| {name} | {statistics.median(values):.1f} | {statistics.median(ratios):.2f} "
+            f"| {min(ratios):.2f} | {max(ratios):.2f} | {wanted} |",
+            flush=True,
         )
 
 

@@ -27,6 +27,10 @@ class ModelFileError(SatsumaError):
     """A model file that is damaged, of another kind, or that needs parts which were not given."""
 
 
+class WeightsError(UserError):
+    """Trained weights that are not to be had, or not those that were expected; the message says what to do instead."""
+
+
 class MissingExtraError(SatsumaError, ImportError):
     """An optional dependency is not installed; the message holds the `pip install` line that brings it."""
 

@@ -4,18 +4,19 @@ import typer.main
 
 from satsuma.cli.main import app
 
-DATA = ["--label", "--arch", "--size", "--batch-size", "--seed", "--device"]
+MODEL = ["--label", "--label-delim", "--arch", "--weights", "--from-scratch"]
 FROZEN = {
     "demo": ["--folder", "--epochs", "--seed"],
     "train": [
-        "path", "--label", "--arch", "--epochs", "--lr", "--size", "--batch-size", "--valid-pct", "--augment",
-        "--early-stop", "--skip-unreadable", "--seed", "--device", "--precision", "--workers", "--name", "--runs-dir",
+        "path", *MODEL, "--epochs", "--freeze-epochs", "--lr", "--size", "--batch-size", "--valid-pct", "--augment",
+        "--early-stop", "--skip-unreadable", "--seed", "--device", "--precision", "--workers", "--cache", "--name",
+        "--runs-dir",
     ],
-    "lr-find": ["path", *DATA, "--output"],
+    "lr-find": ["path", *MODEL, "--size", "--batch-size", "--seed", "--device", "--output"],
     "predict": ["model", "items", "--top", "--json", "--device"],
-    "show": ["path", "--label", "--size", "--output"],
+    "show": ["path", "--label", "--label-delim", "--size", "--output"],
     "runs": ["runs_dir"],
-    "doctor": ["model"],
+    "doctor": ["model", "--loader"],
 }  # fmt: skip
 
 

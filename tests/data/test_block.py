@@ -16,8 +16,8 @@ from satsuma.data.splitters import (
     RandomSplitter,
     StratifiedSplitter,
 )
+from satsuma.vision.geometry import Resize
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.resize import Resize
 
 
 def vector(n):

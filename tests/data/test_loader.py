@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from satsuma.data.arrays import ArrayDataset
 from satsuma.data.loader import DataLoader, InMemory, Streamed
 from satsuma.data.transforms import BatchSteps, Steps, make_steps
-from satsuma.vision.augment import RandomFlip
+from satsuma.vision.geometry import Flip
 
 
 class Squares:
@@ -155,7 +155,7 @@ def test_validation_draws_nothing():
 
 
 def test_batch_transforms_repeat_and_resume():
-    steps = BatchSteps((make_steps(RandomFlip()), Steps((), ())))
+    steps = BatchSteps((make_steps(Flip()), Steps((), ())))
     loader = DataLoader((torch.rand(23, 1, 2, 3), torch.arange(23)), 5, True, batch_steps=steps)
     whole = plain(loader.epoch(1))
     assert plain(loader.epoch(1, start=3)) == whole[3:]

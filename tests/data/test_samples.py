@@ -6,8 +6,8 @@ import pytest
 
 from satsuma.data.blocks import CategoryBlock, RegressionBlock, TransformBlock
 from satsuma.data.getters import ColReader, ItemGetter
-from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
-from satsuma.data.transforms import make_steps
+from satsuma.data.prepare import make_samples
+from satsuma.data.samples import get_value, identity, item_name, listed, short
 
 
 def noise(x, rng=None):
@@ -21,7 +21,7 @@ def explode(x):
 def samples(blocks, *transforms):
     items = [(Path(f"{i}.npy"), np.full(3, i, np.float32), i) for i in range(5)]
     getters = tuple(ItemGetter(1) for _ in blocks)
-    return Samples(items, getters, tuple(blocks), make_steps(transforms))
+    return make_samples(items, getters, tuple(blocks), transforms)[0]
 
 
 def test_a_sample_is_a_tuple_of_tensors():
@@ -45,8 +45,15 @@ def test_an_image_and_its_mask_get_the_same_draws():
 
 def test_a_failing_transform_is_named_with_the_file():
     with pytest.raises(ValueError, match=r"2\.npy: the item transform explode failed: boom") as caught:
-        Samples([Path("2.npy")], (len_of_name,), (TransformBlock(),), make_steps([noise, explode]))[0]
+        make_samples([Path("2.npy")], (len_of_name,), (TransformBlock(),), [noise, explode])[0][0]
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_batch_is_the_samples_stacked_in_the_order_asked_for():
+    dataset = samples([TransformBlock(), RegressionBlock(3)], noise)
+    x, y = dataset.batch([4, 2], [np.random.default_rng(3), None])
+    assert x.tolist() == [dataset.sample(4, np.random.default_rng(3))[0].tolist(), [2, 2, 2]]
+    assert y.tolist() == [[4, 4, 4], [2, 2, 2]]
 
 
 def len_of_name(path):
@@ -54,7 +61,7 @@ def len_of_name(path):
 
 
 def test_a_failing_block_is_named_with_the_file():
-    dataset = Samples(["cow.jpg"], (identity,), (CategoryBlock(("ant", "cat")),), make_steps(None))
+    dataset = make_samples(["cow.jpg"], (identity,), (CategoryBlock(("ant", "cat")),))[0]
     with pytest.raises(ValueError, match=r"label 'cow\.jpg' is not in the vocab"):
         dataset[0]
 

@@ -9,7 +9,7 @@ from satsuma.data.blocks import CategoryBlock, TransformBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.show import as_picture, grid
 from satsuma.data.splitters import IndexSplitter
-from satsuma.vision.augment import RandomFlip
+from satsuma.vision.geometry import Flip
 from satsuma.vision.normalize import Normalize
 
 
@@ -60,7 +60,7 @@ def test_unique_shows_one_sample_many_ways():
 
 def test_unique_draws_batch_transforms_too():
     x = torch.rand(5, 1, 2, 3)
-    dls = DataBlock(blocks=TransformBlock, batch_tfms=RandomFlip(), splitter=IndexSplitter([])).dataloaders(x, bs=5)
+    dls = DataBlock(blocks=TransformBlock, batch_tfms=Flip(), splitter=IndexSplitter([])).dataloaders(x, bs=5)
     pictures = shown(dls.show_batch(nrows=3, ncols=5, unique=True))
     assert len({tuple(pixels.ravel()) for _, pixels in pictures}) == 2
 

@@ -7,8 +7,7 @@ import torch
 from satsuma.data.getters import RegexLabeller, using_attr
 from satsuma.data.splitters import FuncSplitter
 from satsuma.data.transforms import BatchSteps, Steps, make_steps, part_label, same_draws, takes_rng
-from satsuma.vision.augment import RandomFlip
-from satsuma.vision.resize import Resize
+from satsuma.vision.geometry import Flip, Resize
 
 
 def double(x):
@@ -46,14 +45,14 @@ def test_what_is_no_transform_is_refused():
 
 def test_names_for_messages():
     assert part_label(double) == part_label(functools.partial(double)) == "double"
-    assert part_label(Resize(5)) == "Resize(size=5, method='crop')"
+    assert part_label(Resize(5)) == "Resize(size=5, method='crop', pad_mode='zeros')"
     assert part_label(using_attr(RegexLabeller("(a)"), "name")).startswith("using_attr(")
     assert part_label(FuncSplitter(double)).startswith("FuncSplitter(")
 
 
 def test_every_position_of_a_batch_gets_the_same_draws():
     image = torch.rand(17, 3, 2, 5)
-    flip = make_steps(RandomFlip())
+    flip = make_steps(Flip())
     x, mask = BatchSteps((flip, flip))((image, image), torch.Generator().manual_seed(3))
     assert torch.equal(x, mask)
     assert not torch.equal(x, image)

@@ -73,7 +73,7 @@ def test_a_fit_echoes_one_line_at_the_prompt_and_is_a_list_of_rows(dls) -> None:
 
 def test_training_only_transforms_stay_out_of_model_files(tmp_path) -> None:
     pictures = [torch.full((8, 8, 3), 20 * i, dtype=torch.uint8).numpy() for i in range(12)]
-    tfms = (sm.Normalize((0.5,), (0.5,)), sm.RandomFlip(), sm.RandomShift(1))
+    tfms = (sm.Normalize((0.5,), (0.5,)), sm.Flip(), sm.Shift(1))
     dls = sm.ImageDataLoaders.from_lists(pictures, [i % 2 for i in range(12)], batch_tfms=tfms, bs=4)
     learn = sm.Learner(dls, "small_cnn", progress=False)
     loaded = sm.load_learner(learn.export(tmp_path / "m.safetensors"))

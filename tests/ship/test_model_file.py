@@ -275,7 +275,7 @@ MALICE = [
         {"model": 3},
         {"model": None},
     ),
-    *({"model": {"new": "satsuma.vision.resize.Resize", "kwargs": {"size": 3}}}, {"model": {"opaque": "x"}}),
+    *({"model": {"new": "satsuma.vision.geometry.Resize", "kwargs": {"size": 3}}}, {"model": {"opaque": "x"}}),
     {"model": {"module": "torch.nn.Linear", "kwargs": {"in_features": 10**15, "out_features": 10**15}}},
     {"model": {"module": "torch.nn.Linear", "kwargs": {"in_features": D, "out_features": K}}},
     *(
@@ -286,7 +286,7 @@ MALICE = [
     ),
     *({"blocks": [{"name": "os.system"}]}, {"n_inp": 0}, {"n_inp": 3}, {"n_inp": "1"}, {"n_inp": None}, {"n_inp": 1.0}),
     *({"item_tfms": 3}, {"item_tfms": ["x"]}, {"item_tfms": [{"name": "os.system"}]}, {"item_tfms": None}),
-    *({"item_tfms": [{"name": "satsuma.vision.resize.Resize"}]}, {"batch_tfms": {"mapping": [[1, 2]]}}),
+    *({"item_tfms": [{"name": "satsuma.vision.geometry.Resize"}]}, {"batch_tfms": {"mapping": [[1, 2]]}}),
     *({"loss": 3}, {"loss": {"partial": {"name": "os.system"}, "args": ["true"], "kwargs": {}}}, {"format": 2}),
     *({"precision": "fp64"}, {"precision": None}, {"precision": ["bf16"]}, {"precision": {"a": 1}}, {"format": None}),
 ]

@@ -24,7 +24,7 @@ VALUES = [
     *(None, True, False, 0, -3, 0.1, 1e-300, "ünï'\"\\\n", (), (1, (2.5, "a")), math.inf, -math.inf),
     *(Path("a b") / "ü", slice(1e-5, 1e-3), slice(None, 0.1), torch.float32, torch.int64, {"a": (1, 2), 3: None}),
     *(sm.Resize(224), sm.Resize((23, 29), method="squish"), sm.Normalize(), sm.Normalize(mean=(0.1,), std=(0.3,))),
-    *(sm.RandomFlip(), sm.RandomShift(3), sm.RandomRotate(degrees=7.0), sm.RandomLighting(contrast=0.5)),
+    *(sm.Flip(), sm.Shift(3), sm.Rotate(max_deg=7.0), sm.Zoom(max_zoom=1.5)),
     *(sm.RandomSplitter(0.3, seed=7), sm.StratifiedSplitter(), sm.GrandparentSplitter(valid_name="val")),
     *(sm.ParentSplitter(), sm.IndexSplitter((2, 3, 5)), sm.ColSplitter("held"), sm.GroupSplitter("patient")),
     *(sm.CategoryBlock(vocab=("cat", "dog")), sm.CategoryBlock((3, 7)), sm.RegressionBlock(n_out=2), sm.ImageBlock(1)),
@@ -144,7 +144,7 @@ def test_every_public_value_and_function_that_a_run_is_made_of_is_in_the_table()
         "data.splitters",
         "nn.linear",
     )
-    rooms = (*rooms, "nn.cnn", "nn.resnet", "vision.augment", "vision.resize", "vision.normalize", "vision.blocks")
+    rooms = (*rooms, "nn.cnn", "nn.resnet", "vision.geometry", "vision.normalize", "vision.blocks")
     for name in sm.__all__:
         part = getattr(sm, name)
         home = getattr(part, "__module__", "").removeprefix("satsuma.")
@@ -153,7 +153,7 @@ def test_every_public_value_and_function_that_a_run_is_made_of_is_in_the_table()
 
 
 def test_only_fields_that_differ_from_the_defaults_are_written():
-    assert to_recipe(sm.RandomFlip()) == {"new": "satsuma.vision.augment.RandomFlip", "kwargs": {}}
+    assert to_recipe(sm.Flip()) == {"new": "satsuma.vision.geometry.Flip", "kwargs": {}}
     assert to_code(to_recipe(sm.Resize(7)), set()) == "sm.Resize(size=7)"
 
 
@@ -224,7 +224,7 @@ MALICE = [
     *({"name": ["os", "system"]}, {"name": {"name": "x"}}, {"partial": "os.system", "args": ["true"]}, {"partial": 3}),
     *({"partial": {"name": "os.system"}, "args": ["true"], "kwargs": {}}, {"partial": {"opaque": "x"}}),
     *({"new": "os._wrap_close"}, {"new": "torch.nn.Linear", "kwargs": {}}, {"new": "satsuma.nn.cnn.small_cnn"}),
-    *({"module": "satsuma.vision.resize.Resize", "kwargs": {"size": 3}}, {"module": "subprocess.Popen"}),
+    *({"module": "satsuma.vision.geometry.Resize", "kwargs": {"size": 3}}, {"module": "subprocess.Popen"}),
     *({"module": "satsuma.nn.cnn.small_cnn", "kwargs": {}}, {"module": "torch.nn.Linear", "kwargs": [1, 2]}),
     *(
         {"module": "torch.nn.Linear", "kwargs": {"in_features": "7", "out_features": None}},

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from satsuma.train.objectives import forward, penalised, supervised
+from satsuma.functional.losses import binary_cross_entropy, cross_entropy, mse
+from satsuma.train.objectives import forward, penalised, supervised, supervised_mixed
 
 X, Y = torch.randn(5, 7), torch.randn(5, 3)
 
@@ -59,3 +60,81 @@ class Two(nn.Module):
 def test_autocast_gives_float32_back_also_in_tuples():
     assert forward(nn.Linear(7, 3), (X,), torch.bfloat16).dtype == torch.float32
     assert [part.dtype for part in forward(Two(), (X,), torch.bfloat16)] == [torch.float32] * 2
+
+
+# --- mixtures ------------------------------------------------------------------------------------------------------
+
+LABELS = torch.tensor([0, 2, 1, 1, 0])
+PARTNERS = torch.tensor([3, 0, 4, 1, 2])
+SHARES = torch.tensor([1.0, 0.0, 0.3, 0.5, 0.9])
+WEIGHT = torch.tensor([0.5, 2.0, 1.0])
+LOSSES = [
+    (cross_entropy, LABELS),
+    (functools.partial(cross_entropy, label_smoothing=0.1), LABELS),
+    (nn.CrossEntropyLoss(label_smoothing=0.1), LABELS),
+    (cross_entropy, torch.softmax(Y, 1)),
+    (binary_cross_entropy, (Y > 0).long()),
+    (mse, Y),
+    (nn.L1Loss(), Y),
+    (nn.MSELoss(reduction="sum"), Y),
+    (functools.partial(cross_entropy, weight=WEIGHT), LABELS),
+    (nn.CrossEntropyLoss(weight=WEIGHT), LABELS),
+]
+
+
+@pytest.mark.parametrize(("loss", "targets"), LOSSES[:8])
+def test_a_mixture_costs_its_share_of_both_targets(loss, targets):
+    layer = nn.Linear(7, 3)
+    found = supervised_mixed(layer, X, targets, targets[PARTNERS], SHARES, loss_func=loss)
+    each = []
+    for i in range(5):
+        logits = layer(X[i : i + 1])
+        j = PARTNERS[i]
+        each.append(SHARES[i] * loss(logits, targets[i : i + 1]) + (1 - SHARES[i]) * loss(logits, targets[j : j + 1]))
+    total = torch.stack(each)
+    torch.testing.assert_close(found, total.sum() if getattr(loss, "reduction", "") == "sum" else total.mean())
+
+
+@pytest.mark.parametrize(("loss", "targets"), LOSSES)
+def test_whole_shares_are_the_plain_loss(loss, targets):
+    layer = nn.Linear(7, 3)
+    found = supervised_mixed(layer, X, targets, targets[PARTNERS], torch.ones(5), loss_func=loss)
+    torch.testing.assert_close(found, supervised(layer, X, targets, loss_func=loss))
+    found = supervised_mixed(layer, X, targets, targets[PARTNERS], torch.zeros(5), loss_func=loss)
+    torch.testing.assert_close(found, supervised(layer, X, targets[PARTNERS], loss_func=loss))
+
+
+def test_equal_shares_are_the_loss_of_blended_labels():
+    layer, one_hot = nn.Linear(7, 3), F.one_hot(LABELS, 3).float()
+    found = supervised_mixed(layer, X, LABELS, LABELS[PARTNERS], torch.full((5,), 0.3), loss_func=cross_entropy)
+    torch.testing.assert_close(found, F.cross_entropy(layer(X), 0.3 * one_hot + 0.7 * one_hot[PARTNERS]))
+
+
+def test_a_weighted_mixture_is_the_weighted_mean_over_all_that_takes_part():
+    layer, loss = nn.Linear(7, 3), functools.partial(cross_entropy, weight=WEIGHT)
+    found = supervised_mixed(layer, X, LABELS, LABELS[PARTNERS], SHARES, loss_func=loss)
+    logs, others = torch.log_softmax(layer(X), 1), LABELS[PARTNERS]
+    top = sum(
+        -SHARES[i] * WEIGHT[LABELS[i]] * logs[i, LABELS[i]] - (1 - SHARES[i]) * WEIGHT[others[i]] * logs[i, others[i]]
+        for i in range(5)
+    )
+    torch.testing.assert_close(found, top / (SHARES * WEIGHT[LABELS] + (1 - SHARES) * WEIGHT[others]).sum())
+
+
+def test_mixtures_of_several_inputs_with_noise_and_penalties():
+    layer = nn.Bilinear(7, 7, 3)
+    mixed = functools.partial(supervised_mixed, loss_func=mse, n_inp=2, input_noise=0.1)
+    torch.manual_seed(2)
+    found = penalised(layer, X, X, Y, Y, SHARES, objective=mixed, l2=0.1)
+    torch.manual_seed(2)
+    plain = functools.partial(supervised, loss_func=mse, n_inp=2, input_noise=0.1)
+    torch.testing.assert_close(found, penalised(layer, X, X, Y, objective=plain, l2=0.1))
+
+
+def test_an_own_loss_without_reduction_is_refused():
+    with pytest.raises(ValueError, match="needs each sample's own loss, which own_mse cannot give"):
+        supervised_mixed(nn.Linear(7, 3), X, Y, Y, SHARES, loss_func=own_mse)
+
+
+def own_mse(outputs, targets):
+    return (outputs - targets).square().mean()

@@ -18,12 +18,6 @@ def test_an_image_is_bytes_with_channels_first(channels):
         assert torch.equal(tensor[:3], torch.tensor(RGB).permute(2, 0, 1))
 
 
-def test_a_batch_is_floats_in_0_to_1():
-    block = ImageBlock()
-    batch = block.batch_steps()(torch.tensor([[0, 51, 255]], dtype=torch.uint8), None)
-    assert batch.tolist() == [pytest.approx([0, 0.2, 1])]
-
-
 def test_a_tensor_is_a_copy_that_may_be_written_to():
     image = Image.fromarray(RGB[..., 0])
     ImageBlock(1).to_tensor(image).zero_()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.vision.oracle import smooth_picture
 
-from satsuma.vision.image import examine_image, get_image_files, read_image
+from satsuma.vision.image import examine_image, get_image_files, open_photo, read_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -242,3 +243,138 @@ def test_image_files_by_their_ending(tmp_path):
         get_image_files(tmp_path / "nowhere")
     with pytest.raises(TypeError, match="did you mean 'folders'"):
         get_image_files(Path(), folder="a")
+
+
+# photos: the header first, the pixels later
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def jpeg_of(height, width, mode="RGB", **options):
+    return saved(Image.fromarray(smooth_picture(height, width)).convert(mode), "jpeg", **options)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"optimize": True}])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_jpegs_are_decoded_to_pillows_pixels(mode, options, channels):
+    raw = jpeg_of(61, 83, mode, **options)
+    photo = open_photo(raw)
+    assert photo.header is not None  # it goes the fast way
+    found = photo.pixels(channels)
+    assert (photo.height, photo.width, found.shape, found.dtype) == (61, 83, (61, 83, channels), np.uint8)
+    assert found.flags.c_contiguous
+    expected = pixels(raw, channels).reshape(61, 83, channels)
+    assert np.abs(found.astype(int) - expected).max() <= (1 if channels == 1 else 0)  # grey is the file's own luma
+
+
+@pytest.mark.parametrize("orientation", [*range(1, 9), 0, 9])
+@pytest.mark.parametrize("shrink", [1, 2, 4, 8])
+def test_photos_are_upright_at_every_scale(orientation, shrink):
+    raw = jpeg_of(61, 83, exif=exif_of(orientation), quality=95)
+    photo = open_photo(raw)
+    whole = pixels(raw)
+    assert (photo.height, photo.width) == whole.shape[:2]
+    found = photo.pixels(3, shrink)
+    assert found.shape == (-(-photo.height // shrink), -(-photo.width // shrink), 3)
+    assert found.flags.c_contiguous
+    if shrink == 1:
+        same(found, whole)
+        return
+    upright = whole.shape == (61, 83, 3) and orientation < 2
+    part = whole[: 61 // shrink * shrink or 1, : 61 // shrink * shrink or 1] if upright else None
+    if part is not None:  # where blocks begin at the upper left corner, they are those of a plain mean
+        n = part.shape[0] // shrink
+        means = part.reshape(n, shrink, n, shrink, 3).mean((1, 3))
+        assert np.abs(found[:n, :n] - means).mean() < 3
+
+
+@pytest.mark.parametrize("endian", ["II", "MM"])
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_exif_of_either_byte_order_and_xmp(endian, orientation):
+    order = "little" if endian == "II" else "big"
+    entries = [(0x010F, 2, 4, b"abc\0"), (0x0112, 3, 1, orientation.to_bytes(2, order) + b"\0\0")]
+    tiff = endian.encode() + (42).to_bytes(2, order) + (8).to_bytes(4, order) + len(entries).to_bytes(2, order)
+    for tag, kind, count, value in entries:
+        tiff += tag.to_bytes(2, order) + kind.to_bytes(2, order) + count.to_bytes(4, order) + value
+    raw = jpeg_of(16, 32, exif=b"Exif\0\0" + tiff + b"\0" * 4)
+    same(open_photo(raw).pixels(3), pixels(raw))
+    assert open_photo(raw).height == (16 if orientation == 1 else 32)
+    xmp = jpeg_of(16, 32, xmp=f'<x:xmpmeta><rdf tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode())
+    same(open_photo(xmp).pixels(3), pixels(xmp))
+
+
+@pytest.mark.parametrize("cut", range(3, 60, 4))
+def test_exif_that_is_cut_off_or_nonsense_is_passed_over(cut):
+    exif = exif_of(6).tobytes()[:cut] + b"\xff" * 5
+    raw = jpeg_of(16, 32, exif=exif)
+    assert open_photo(raw).pixels(3).shape in ((16, 32, 3), (32, 16, 3))
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 8])
+def test_what_is_no_plain_jpeg_goes_through_pillow(shrink):
+    palette, _ = palette_image()
+    cmyk = saved(Image.fromarray(smooth_picture(61, 83)).convert("CMYK"), "jpeg")
+    deep = saved(Image.fromarray(smooth_picture(61, 83)[..., 0].astype(np.uint16) * 257))
+    for source in (cmyk, deep, saved(palette), saved(Image.fromarray(RGB)), RGB, GREY, Image.fromarray(RGB)):
+        whole = pixels(source)
+        photo = open_photo(source)
+        assert (photo.height, photo.width) == whole.shape[:2]
+        found = photo.pixels(3, shrink)
+        below, beside = -whole.shape[0] % shrink, -whole.shape[1] % shrink
+        padded = np.pad(whole, ((0, below), (0, beside), (0, 0)), mode="edge").astype(float)
+        blocks = padded.reshape(padded.shape[0] // shrink, shrink, padded.shape[1] // shrink, shrink, 3)
+        assert np.abs(found - blocks.mean((1, 3))).max() <= 1.5
+
+
+def test_arrays_are_taken_as_they_are():
+    assert open_photo(RGB).pixels(3) is RGB
+    same(open_photo(RGB).pixels(1)[..., 0], pixels(RGB, 1))
+    turned = open_photo(RGB.swapaxes(0, 1)).pixels(3)
+    assert turned.flags.c_contiguous
+    same(turned, RGB.swapaxes(0, 1))
+
+
+def test_a_photo_has_the_name_of_its_file(tmp_path):
+    (tmp_path / "rex 5.jpg").write_bytes(JPEG)
+    assert open_photo(tmp_path / "rex 5.jpg").name == str(tmp_path / "rex 5.jpg")
+    (tmp_path / "cut.jpg").write_bytes(JPEG[: len(JPEG) // 2])
+    for shrink in (1, 8):
+        with pytest.raises(ValueError, match=r"cut\.jpg: damaged or cut off"):
+            open_photo(tmp_path / "cut.jpg").pixels(3, shrink)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        open_photo(tmp_path / "nowhere.jpg")
+    with pytest.raises(TypeError, match=r"an image is a path, bytes, a NumPy array .* got Tensor"):
+        open_photo(torch.zeros(3, 5, 7))
+    with pytest.raises(ValueError, match=r"is uint8 0\.\.255"):
+        open_photo(RGB.astype(float))
+    for raw in (b"", b"breed,id\n", b"<svg/>"):
+        with pytest.raises(ValueError, match="the image: "):
+            open_photo(raw)
+
+
+@pytest.mark.parametrize("raw", [JPEG, PNG])
+def test_a_photo_too_large_is_refused_by_its_header(monkeypatch, tmp_path, raw):
+    monkeypatch.setattr("satsuma.vision.image.MAX_PIXELS", 30)
+    (tmp_path / "bomb").write_bytes(raw)
+    with pytest.raises(ValueError, match=r"bomb: 70 by 50 pixels is more than the limit of 30"):
+        open_photo(tmp_path / "bomb")
+    assert "70 by 50 pixels is more than" in examine_image(tmp_path / "bomb").problem
+
+
+@pytest.mark.parametrize("place", range(2, 400, 7))
+def test_a_jpeg_with_a_wrong_byte_is_read_as_pillow_reads_it_or_refused_as_it_refuses(place):
+    raw = JPEG[:place] + bytes([JPEG[place] ^ 0x55]) + JPEG[place + 1 :]
+    assert outcome(lambda: open_photo(raw).pixels(3)) == outcome(lambda: pixels(raw))
+
+
+def outcome(read):
+    """The pixels, or the words of the refusal."""
+    try:
+        return read().tobytes()
+    except ValueError as error:
+        return str(error)

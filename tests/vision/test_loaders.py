@@ -1,6 +1,7 @@
 """From folders, names, lists and tables of images to loaders; most bad input that a user may bring is tried here."""
 
 import shutil
+import sys
 import warnings
 import zipfile
 
@@ -15,12 +16,11 @@ from satsuma.data.blocks import CategoryBlock, RegressionBlock
 from satsuma.data.getters import RegexLabeller, parent_label, using_attr
 from satsuma.data.splitters import IndexSplitter, RandomSplitter
 from satsuma.data.summary import walk
-from satsuma.vision.augment import RandomFlip
 from satsuma.vision.blocks import ImageBlock
+from satsuma.vision.geometry import Flip, Resize
 from satsuma.vision.image import get_image_files
 from satsuma.vision.loaders import ImageDataLoaders
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.resize import Resize
 
 NAMED = [f"{breed}_{i}.jpg" for breed in ("great_pyrenees", "Bengal") for i in range(10)]
 FOLDERS = [f"{breed}/{i}.jpg" for breed in ("cats", "dogs") for i in range(10)]
@@ -60,7 +60,7 @@ def test_the_book_s_data_block(make_folder):
         splitter=RandomSplitter(seed=42),
         get_y=using_attr(RegexLabeller(BREED), "name"),
         item_tfms=Resize(20),
-        batch_tfms=[RandomFlip(), Normalize()],
+        batch_tfms=[Flip(), Normalize()],
     )
     dls = pets.dataloaders(make_folder(*NAMED), bs=5)
     assert dls.one_batch()[0].shape == (5, 3, 20, 20)
@@ -71,7 +71,7 @@ def test_the_book_s_data_block(make_folder):
 def test_pictures_do_not_depend_on_the_number_of_workers(make_folder):
     root = make_folder(*NAMED)
     none, some = (
-        ImageDataLoaders.from_name_re(root, BREED, size=16, batch_tfms=[Normalize(), RandomFlip()], bs=5, workers=w)
+        ImageDataLoaders.from_name_re(root, BREED, size=16, batch_tfms=[Normalize(), Flip()], bs=5, workers=w)
         for w in (0, 3)
     )
     for epoch in (0, 1):
@@ -196,12 +196,88 @@ def test_csv_files_that_cannot_be_used(table):
         ImageDataLoaders.from_csv(csv)
 
 
+def test_the_book_s_name_for_a_data_frame(table):
+    root, frame = table
+    frame["file"] = frame["file"].str.removesuffix(".jpg")
+    ours, book = (
+        make(frame, path=root, suff=".jpg", label_col="breed", bs=5)
+        for make in (ImageDataLoaders.from_frame, ImageDataLoaders.from_df)
+    )
+    assert torch.equal(ours.one_batch()[0], book.one_batch()[0])
+
+
+def test_a_csv_file_is_read_without_pandas(table, monkeypatch):
+    root, frame = table
+    frame.to_csv(root / "breeds.csv", index=False)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    dls = ImageDataLoaders.from_csv(root / "breeds.csv", label_col=2, valid_col="is_valid", bs=5)
+    assert [row["file"] for row in dls.valid.dataset.items] == NAMED[::5]
+    assert dls.one_batch()[0].shape == (5, 3, 30, 20)
+
+
+def test_several_labels_an_image(table):
+    root, frame = table
+    frame["tags"] = [" ".join(["even"] * (i % 2 == 0) + ["third"] * (i % 3 == 0)) for i in range(20)]
+    frame.to_csv(root / "tags.csv", index=False)
+    dls = ImageDataLoaders.from_csv(root / "tags.csv", label_col="tags", label_delim=" ", valid_col="is_valid", bs=5)
+    assert dls.vocab == ("even", "third")
+    y = torch.cat([y for _, y in dls.valid])
+    assert y.tolist() == [[float(i % 2 == 0), float(i % 3 == 0)] for i in range(0, 20, 5)]
+
+
+class RowsByName:
+    """As much of polars' data frame as is used."""
+
+    def __init__(self, frame):
+        self.frame, self.columns = frame, list(frame.columns)
+
+    def head(self, n):
+        return RowsByName(self.frame.head(n))
+
+    def iter_rows(self, *, named):
+        assert named
+        return iter(self.frame.to_dict("records"))
+
+    def __iter__(self):
+        return iter(self.columns)  # polars gives columns, not rows
+
+
+def test_a_data_frame_of_polars(table):
+    root, frame = table
+    options = {"path": root, "label_col": 2, "valid_col": "is_valid", "bs": 5}
+    ours, theirs = (ImageDataLoaders.from_frame(given, **options) for given in (frame, RowsByName(frame)))
+    assert torch.equal(ours.one_batch()[0], theirs.one_batch()[0])
+    assert theirs.vocab == ours.vocab
+
+
 def test_files_of_a_table_that_are_not_there(table):
     root, frame = table
     with pytest.raises(
         ValueError, match=r"(?s)20 of 20 files cannot be read:.*elsewhere/.*_0\.jpg: there is no such file"
     ):
         ImageDataLoaders.from_frame(frame, path=root / "elsewhere", label_col="breed")
+
+
+# by a function
+
+
+def is_cat(name):
+    return name[0].isupper()
+
+
+def test_labels_by_a_function_of_the_name(make_folder):
+    root = make_folder(*NAMED)
+    listed = ImageDataLoaders.from_name_func(root, get_image_files(root), label_func=is_cat, bs=5)
+    found = ImageDataLoaders.from_path_func(root, None, using_attr(is_cat, "name"), bs=5)
+    assert listed.vocab == found.vocab == (False, True)
+    assert all(torch.equal(a, b) for a, b in zip(listed.one_batch(), found.one_batch(), strict=True))
+    assert found.source == root
+
+
+def test_the_book_s_list_of_files_is_not_taken_for_a_pattern(make_folder):
+    root = make_folder(*NAMED)
+    with pytest.raises(TypeError, match=r"from_name_re\(path, pat\): pat is a regular expression, got a list"):
+        ImageDataLoaders.from_name_re(root, get_image_files(root))
 
 
 # sizes
@@ -345,6 +421,8 @@ def test_misspelt_arguments_are_refused(make_folder):
     for make in (
         ImageDataLoaders.from_folder,
         ImageDataLoaders.from_name_re,
+        ImageDataLoaders.from_name_func,
+        ImageDataLoaders.from_path_func,
         ImageDataLoaders.from_lists,
         ImageDataLoaders.from_frame,
         ImageDataLoaders.from_csv,

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from satsuma.vision.colour import plain_colours
 from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 
 
@@ -43,3 +45,19 @@ def test_bad_values_are_refused():
         Normalize()(torch.zeros(2, 1, 5, 5))
     with pytest.raises(TypeError, match="did you mean 'mean'"):
         Normalize(means=(0.5,))
+
+
+def test_as_a_colour_transform_it_is_the_batch_transform():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    for normalize in (Normalize(IMAGENET_MEAN, IMAGENET_STD), Normalize((0.5,), (0.25,))):
+        expected = normalize(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255.0)[0]
+        for rng in (None, np.random.default_rng(1)):
+            found = normalize.colour(plain_colours(3), rng).apply(picture)
+            torch.testing.assert_close(torch.from_numpy(found).permute(2, 0, 1), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_as_a_colour_transform_it_needs_values_that_fit():
+    with pytest.raises(ValueError, match="has no values yet"):
+        Normalize().colour(plain_colours(3))
+    with pytest.raises(ValueError, match="3 channel means for images of 1 channels"):
+        Normalize(IMAGENET_MEAN, IMAGENET_STD).colour(plain_colours(1))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from satsuma.vision.sources import image_sizes, images_below, read_table, refuse_columns, refuse_strays, split_folders
+from satsuma.vision.sources import image_sizes, images_below, refuse_columns, refuse_strays, split_folders
 
 # folders
 
@@ -74,35 +74,6 @@ def test_sizes_of_images_as_they_will_stand(tmp_path):
 # tables
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
-    (tmp_path / "a.csv").write_bytes("\ufeffname,label\nü 1.jpg,cat\n".encode())
-    assert list(read_table(tmp_path / "a.csv").columns) == ["name", "label"]
-
-
-def test_names_stay_text_and_labels_keep_their_words(tmp_path):
-    (tmp_path / "a.csv").write_text("label;name\nNA;007\n;008\nNone;9\n")
-    for column in (1, "name"):
-        frame = read_table(tmp_path / "a.csv", ";", column)
-        assert frame["name"].tolist() == ["007", "008", "9"]
-        assert frame["label"].isna().tolist() == [False, True, False]
-    assert read_table(tmp_path / "a.csv", ";")["name"].tolist() == ["007", "008", "9"]
-
-
-@pytest.mark.parametrize(
-    ("raw", "message"),
-    [
-        (b"", "cannot be read as a csv file: No columns to parse"),
-        (b"name,label\n", "has no rows below its header"),
-        (b"a,b\n1,2\n1,2,3,4\n", "cannot be read as a csv file: .*line 3"),
-        (b"a,b\n\xff\xfe,2\n", "cannot be read as a csv file: .*utf-8"),
-    ],
-)
-def test_bad_tables_are_named(tmp_path, raw, message):
-    (tmp_path / "a.csv").write_bytes(raw)
-    with pytest.raises(ValueError, match=rf"a\.csv: {message}"):
-        read_table(tmp_path / "a.csv")
-
-
 def test_columns_that_are_not_there():
     frame = pd.DataFrame({"name": ["a"], "label": ["b"]})
     refuse_columns(frame, "pets.csv", ("name", 1))
@@ -114,29 +85,6 @@ def test_columns_that_are_not_there():
         refuse_columns(frame, "pets.csv", (2,))
     with pytest.raises(TypeError, match="from_frame takes a data frame, got str; for a file use from_csv"):
         refuse_columns("pets.csv", "the table", (0,))
-
-
-@pytest.mark.parametrize(
-    ("values", "read"),
-    [
-        (["01", "001", "1"], ["01", "001", "1"]),
-        (["0", "1", "-2"], [0, 1, -2]),
-        (["0.5", "1", ".5", "1e-3"], [0.5, 1.0, 0.5, 0.001]),
-        (["True", "False"], [True, False]),
-        (["0", "cat"], ["0", "cat"]),
-        (["1" * 30, "2"], ["1" * 30, "2"]),
-    ],
-)
-def test_a_column_becomes_numbers_only_if_each_value_is_one(tmp_path, values, read):
-    (tmp_path / "a.csv").write_text("name,label\n" + "".join(f"a.png,{v}\n" for v in values))
-    found = read_table(tmp_path / "a.csv")["label"].tolist()
-    assert found == read
-    assert type(found[0]) is type(read[0])
-
-
-def test_a_label_has_one_kind_however_long_the_file_is(tmp_path):
-    (tmp_path / "a.csv").write_text("name,label\n" + "a.png,0\n" * 400_000 + "a.png,cat\n")
-    assert set(read_table(tmp_path / "a.csv")["label"]) == {"0", "cat"}
 
 
 def test_train_and_valid_folders_in_any_case(tmp_path):

@@ -1,4 +1,4 @@
-"""`satsuma doctor`: what this machine can do, or what a model file holds."""
+"""`satsuma doctor`: what this machine can do, what a model file holds, or how fast a folder of photos is read."""
 
 import importlib.metadata
 import platform
@@ -18,8 +18,15 @@ console = Console(highlight=False, soft_wrap=True)
 EXTRAS = {"scikit-learn": "satsuma demo", "torchmetrics": "its metrics"}
 
 
-def run_doctor(model: Path | None) -> None:
-    """Print the report on the machine, or on `model`."""
+def run_doctor(model: Path | None, loader: Path | None = None) -> None:
+    """Print the report on the machine, on `model`, or on loading the photos below `loader`."""
+    if model is not None and loader is not None:
+        raise ValueError("doctor looks at one thing: a model file, or with --loader a folder of images; got both")
+    if loader is not None:
+        from satsuma.cli.doctor_loader import show_loader
+
+        show_loader(loader)
+        return
     if model is not None:
         show_model(model_path(model))
         return

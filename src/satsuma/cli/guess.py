@@ -9,20 +9,18 @@ from typing import Any
 
 from PIL import Image
 
-from satsuma.data.blocks import CategoryBlock, RegressionBlock
+from satsuma.cli.guess_table import classes, csv_at, from_table, read_guessed, some_images
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.errors import UserError, nearest
-from satsuma.vision.augment import RandomFlip, RandomLighting, RandomRotate, RandomShift
+from satsuma.errors import UserError
+from satsuma.vision.aug_transforms import aug_transforms
+from satsuma.vision.geometry import Rotate, Shift, Zoom
 from satsuma.vision.image import get_image_files
-from satsuma.vision.loaders import ImageDataLoaders
+from satsuma.vision.loaders import DEFAULT_SIZE, ImageDataLoaders
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.sources import LOOKED_AT, folder_as_spelt, image_sizes, read_table
+from satsuma.vision.sources import LOOKED_AT, folder_as_spelt, image_sizes
 
 NUMBERED = r"(.+)_\d+\.\w+$"  # great_pyrenees_173.jpg
 VALID_NAMES = ("valid", "val", "validation", "test")
-LABEL_NAMES = ("label", "labels", "class", "target", "category", "y")
-VALID_COLUMNS = ("is_valid", "valid")
-TRUE_WORDS, FALSE_WORDS = ("yes", "true", "1", "1.0"), ("no", "false", "0", "0.0")
 LEAST_SIDE = 8  # pixels
 SMALL_SIDE = 64  # pixels: below, pictures are of signs or digits as often as of things, and are not mirrored
 
@@ -39,6 +37,7 @@ def guess_data(
     path: Path,
     *,
     label: str | None = None,
+    label_delim: str = "",
     size: int | None = None,
     batch_size: int = 64,
     valid_pct: float = 0.2,
@@ -46,18 +45,19 @@ def guess_data(
     skip_unreadable: bool = False,
     seed: int = 42,
     workers: int | None = None,
+    cache: str | None = None,
 ) -> Guessed:
     """Loaders for whatever lies at `path`. `UserError` says what was found where nothing fits."""
     if not path.exists():
         raise UserError(f"{path}: there is no such file or folder")
-    table = table_at(path)
-    images = [] if table else get_image_files(path)
-    if not table and not images:
+    csv_file = csv_at(path)
+    images = [] if csv_file else get_image_files(path)
+    if not csv_file and not images:
         raise UserError(f"{path}: no images in it. {what_lies_in(path)}")
-    delimiter = delimiter_of(table) if table else ","
-    frame = read_table(table, delimiter) if table else None
-    fn_col = file_column(frame, table) if table and frame is not None else ""
-    probe = table_images(frame, fn_col, table) if table else images
+    if label_delim and not csv_file:
+        raise UserError(f"--label-delim splits the labels of a csv file, and {path} has none")
+    table, fn_col, delimiter = read_guessed(csv_file) if csv_file else (None, "", ",")
+    probe = some_images(table, fn_col, csv_file) if csv_file and table else images
     channels = 1 if all_grey(probe) else 3
     sizes = image_sizes(probe)
     if size is None and len(sizes) == 1 and min(next(iter(sizes))) < LEAST_SIDE:
@@ -66,18 +66,22 @@ def guess_data(
             f"{path}: the images are {width}×{height}, at least {LEAST_SIDE} pixels a side are needed; enlarge them by "
             f"--size 32"
         )
-    small = size is None and len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_SIDE
+    resized = size is not None or len(sizes) != 1
+    sides = (size or DEFAULT_SIZE,) if resized else next(iter(sizes))
     common: dict[str, Any] = {
         "seed": seed,
         "size": size,
         "channels": channels,
         "bs": batch_size,
-        "batch_tfms": augmentations(small, min(next(iter(sizes), (0, 0)))) if augment else Normalize(),
+        "batch_tfms": augmentations(sides, resized) if augment else Normalize(),
         "workers": workers,
+        "cache": cache,
         "on_unreadable": "skip" if skip_unreadable else "raise",
     }
-    if table:
-        data, said = from_table(table, frame, fn_col, label, valid_pct, common)
+    if csv_file and table:
+        data, said = from_table(
+            csv_file, table, fn_col, label=label, label_delim=label_delim, valid_pct=valid_pct, common=common
+        )
         if delimiter != ",":
             said = (f"columns: separated by {delimiter!r}", *said)
     else:
@@ -87,11 +91,19 @@ def guess_data(
     return Guessed(data, (*said, f"images: {kind}, {shape}" + ("" if size or len(sizes) == 1 else ", resized to 224")))
 
 
-def augmentations(small: bool, side: int) -> tuple[Any, ...]:
-    """What is done to training images unless told otherwise: no mirror images where a picture may be a sign."""
-    if small:
-        return (Normalize(), RandomShift(pixels=max(1, side // 14)), RandomRotate(degrees=8.0, zoom=1.05))
-    return (Normalize(), RandomFlip(), RandomRotate(), RandomLighting())
+def augmentations(sides: Sequence[int], resized: bool) -> tuple[Any, ...]:
+    """What is done to training images with these sides in pixels unless told otherwise, and `Normalize`.
+
+    Small ones are not mirrored, since they may be signs. `resized`: all are brought to that side, so that crops of
+    other sizes may be.
+    """
+    if max(sides) <= SMALL_SIDE:
+        shift = Shift(pixels=max(1, min(sides) // 14))
+        turned = Rotate(max_deg=8.0, p=1.0, pad_mode="border")
+        return (shift, turned, Zoom(min_zoom=0.95, max_zoom=1.05, p=1.0, pad_mode="border"), Normalize())
+    if resized:
+        return (*aug_transforms(size=sides[0], min_scale=0.75), Normalize())
+    return (*aug_transforms(), Normalize())
 
 
 def from_images(
@@ -136,114 +148,6 @@ def looks_numbered(images: Sequence[Path]) -> bool:
     found = [re.match(NUMBERED, image.name) for image in images]
     labels = Counter(m.group(1) for m in found if m)
     return all(found) and 1 < len(labels) <= len(images) / 2
-
-
-def classes(data: DataLoaders) -> str:
-    vocab = [str(v) for v in data.vocab]
-    if not vocab:
-        return "numbers"
-    return f"{len(vocab)} classes: " + ", ".join(vocab[:8]) + (", ..." if len(vocab) > 8 else "")
-
-
-def table_at(path: Path) -> Path | None:
-    """The csv file that `path` is, or the only one directly in it when there are no class folders."""
-    if path.is_file():
-        if path.suffix.lower() != ".csv":
-            raise UserError(f"{path}: expected a folder of images or a .csv file")
-        return path
-    tables = sorted(path.glob("*.csv"))
-    return tables[0] if len(tables) == 1 else None
-
-
-def file_column(frame: Any, table: Path) -> str:
-    """The first column whose values are, for the most part, files beside the table; the data check names the others."""
-    if not len(frame):
-        raise UserError(f"{table}: has a header but no rows")
-    for col in frame.columns:
-        if is_beside(table, col):
-            raise UserError(
-                f"{table}: has no header: its first row names the file {col}. Put a row of column names above it, for "
-                f"example {','.join(('file', 'label', *frame.columns[2:]))}"
-            )
-    for col in frame.columns:
-        values = frame[col].head(20)
-        if sum(is_beside(table, v) for v in values) * 2 >= len(values):
-            return str(col)
-    columns = ", ".join(str(c) for c in frame.columns)
-    raise UserError(
-        f"{table}: no column holds names of files that lie beside it (columns: {columns}). Tables without images are "
-        f"not something this version trains on from the command line; in Python: DataLoaders.from_arrays."
-    )
-
-
-def is_beside(table: Path, name: Any) -> bool:
-    """Whether `name` is a file beside the table."""
-    try:
-        return isinstance(name, str) and bool(name) and (table.parent / name).is_file()
-    except (OSError, ValueError):  # a text that cannot be a name: too long, or with a null byte
-        return False
-
-
-def delimiter_of(table: Path) -> str:
-    """What separates the columns of a csv file: whichever of `,`, `;` and tab its header has most of."""
-    with table.open(encoding="utf-8-sig", errors="replace") as opened:
-        header = opened.readline()
-    return max((",", ";", "\t"), key=header.count)
-
-
-def held_out(frame: Any, table: Path, col: str) -> list[bool]:
-    """A column of yes and no, true and false, or 1 and 0 as truth values."""
-    words = [str(v).strip().lower() for v in frame[col]]
-    for row, word in enumerate(words, 2):  # the header is line 1
-        if word not in TRUE_WORDS + FALSE_WORDS:
-            told = "nothing" if word == "nan" else repr(word)
-            raise UserError(
-                f"{table}: line {row} has {told} in column {col}; which rows to hold out is said by yes and no, true "
-                f"and false, or 1 and 0. Rename the column if it means something else."
-            )
-    held = [word in TRUE_WORDS for word in words]
-    if all(held) or not any(held):
-        raise UserError(
-            f"{table}: column {col} is {'true' if held[0] else 'false'} in every row; some rows must be held out and "
-            f"some not. Mend it, or rename the column, and {col} is no longer read."
-        )
-    return held
-
-
-def table_images(frame: Any, fn_col: str, table: Path) -> list[Path]:
-    return [table.parent / name for name in frame[fn_col].head(LOOKED_AT) if isinstance(name, str)]
-
-
-def from_table(
-    table: Path, frame: Any, fn_col: str, label: str | None, valid_pct: float, common: dict[str, Any]
-) -> tuple[DataLoaders, tuple[str, ...]]:
-    columns = [str(c) for c in frame.columns]
-    others = [c for c in columns if c != fn_col]
-    if label and label not in columns:
-        raise UserError(f"{table}: no column {label!r}: {nearest(label, columns)}")
-    label_col = label or next((c for c in others if c.lower() in LABEL_NAMES), others[0] if len(others) == 1 else None)
-    if label_col is None:
-        raise UserError(f"{table}: which column is the label? Say --label COLUMN, one of: {', '.join(others)}")
-    valid_col = next((c for c in others if c.lower() in VALID_COLUMNS and c != label_col), "")
-    if valid_col:
-        frame = frame.assign(**{valid_col: held_out(frame, table, valid_col)})
-    regression = frame[label_col].dtype.kind == "f"
-    data = ImageDataLoaders.from_frame(
-        frame,
-        path=table.parent,
-        fn_col=fn_col,
-        label_col=label_col,
-        valid_col=valid_col,
-        valid_pct=valid_pct,
-        y_block=RegressionBlock() if regression else CategoryBlock(),
-        **common,
-    )
-    split = f"column {valid_col}" if valid_col else f"{valid_pct:.0%} held out"
-    return data, (
-        f"files: column {fn_col} of {table}",
-        f"labels: column {label_col}, {classes(data)}",
-        f"split: {split}",
-    )
 
 
 def all_grey(images: Sequence[Path]) -> bool:

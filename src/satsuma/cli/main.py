@@ -28,7 +28,23 @@ Size = Annotated[int | None, typer.Option(help="Side in pixels to resize to. Def
 BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
 ValidPct = Annotated[float, typer.Option(help="Share held out, where the folders do not say.")]
 Workers = Annotated[int | None, typer.Option(help="Threads that load ahead. Default: one a core.")]
-Arch = Annotated[str | None, typer.Option(help="small_cnn, resnet18, resnet34, resnet50. Default: by image size.")]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        help="small_cnn, squeezenet1_1, resnet18, resnet34, resnet50, mobilenetv3_large_100, convnext_atto to "
+        "convnext_tiny, or timm:NAME. Default: small_cnn for images of up to 64 pixels, else resnet18."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Trained weights to start from: a .safetensors file or URL. Default: found by the arch's name."),
+]
+FromScratch = Annotated[
+    bool, typer.Option("--from-scratch", help="Start from random weights. Default: only for images of up to 64 pixels.")
+]
+LabelDelim = Annotated[
+    str, typer.Option(help="What stands between several labels of one image in a csv's column, such as ' '.")
+]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Go on without files that cannot be read.")]
 Label = Annotated[
     str | None,
@@ -57,9 +73,18 @@ def demo(
 def train(
     path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
     label: Label = None,
+    label_delim: LabelDelim = "",
     arch: Arch = None,
+    weights: Weights = None,
+    from_scratch: FromScratch = False,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 5,
-    lr: Annotated[str, typer.Option(help="Highest learning rate, or 'find' to look for it first.")] = "0.003",
+    freeze_epochs: Annotated[
+        int, typer.Option(help="Passes before them in which only the new head learns, where there are trained weights.")
+    ] = 1,
+    lr: Annotated[
+        str | None,
+        typer.Option(help="Highest learning rate, or 'find'. Default: 0.002 with trained weights, else 0.003."),
+    ] = None,
     size: Size = None,
     batch_size: BatchSize = 64,
     valid_pct: ValidPct = 0.2,
@@ -70,10 +95,13 @@ def train(
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
     workers: Workers = None,
+    cache: Annotated[str | None, typer.Option(help="Keep in memory: 'pixels' (decoded) or 'bytes' (of files).")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run. Default: the data's name and a number.")] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
     """Train a model on a folder of images; write the run to runs/NAME.
+
+    Photos start from weights that were trained on other photos, small images from scratch.
 
     The task is guessed from the folder (class folders, train and valid folders, a csv with a label column, names such
     as cat_12.jpg) and said.
@@ -82,16 +110,22 @@ def train(
 
       satsuma train pets/
 
-      satsuma train pets/images --label 're:(.+)_\\d+.jpg$' --arch resnet18
+      satsuma train pets/images --label 're:(.+)_\\d+.jpg$' --arch resnet34
 
-      satsuma train scans/labels.csv --label diagnosis --size 128
+      satsuma train scans/labels.csv --label diagnosis --size 128 --from-scratch
+
+      satsuma train scenes/labels.csv --label tags --label-delim ' '
     """
     from satsuma.cli.train import TrainOptions, run_train
 
     options = TrainOptions(
         label=label,
+        label_delim=label_delim,
         arch=arch,
+        weights=weights,
+        from_scratch=from_scratch,
         epochs=epochs,
+        freeze_epochs=freeze_epochs,
         lr=lr,
         size=size,
         batch_size=batch_size,
@@ -103,6 +137,7 @@ def train(
         device=device,
         precision=precision,
         workers=workers,
+        cache=cache,
     )
     run_train(path, options, name=name, runs_dir=runs_dir)
 
@@ -111,7 +146,10 @@ def train(
 def lr_find(
     path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
     label: Label = None,
+    label_delim: LabelDelim = "",
     arch: Arch = None,
+    weights: Weights = None,
+    from_scratch: FromScratch = False,
     size: Size = None,
     batch_size: BatchSize = 64,
     seed: Seed = 42,
@@ -124,7 +162,17 @@ def lr_find(
     """
     from satsuma.cli.train import TrainOptions, run_lr_find
 
-    options = TrainOptions(label=label, arch=arch, size=size, batch_size=batch_size, seed=seed, device=device)
+    options = TrainOptions(
+        label=label,
+        label_delim=label_delim,
+        arch=arch,
+        weights=weights,
+        from_scratch=from_scratch,
+        size=size,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+    )
     run_lr_find(path, options, output)
 
 
@@ -153,6 +201,7 @@ def predict(
 def show(
     path: Annotated[Path, typer.Argument(help="A folder of data, a csv file, a run, or a model file.")],
     label: Label = None,
+    label_delim: LabelDelim = "",
     size: Size = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where a picture of a batch goes.")] = Path(
         "batch.png"
@@ -168,7 +217,7 @@ def show(
     """
     from satsuma.cli.show import run_show
 
-    run_show(path, label=label, size=size, output=output)
+    run_show(path, label=label, label_delim=label_delim, size=size, output=output)
 
 
 @app.command()
@@ -185,18 +234,21 @@ def runs(runs_dir: Annotated[Path, typer.Argument(help="Folder that holds the ru
 @app.command()
 def doctor(
     model: Annotated[Path | None, typer.Argument(help="A model file to look into and verify.")] = None,
+    loader: Annotated[Path | None, typer.Option(help="A folder of images: how to load it fastest.")] = None,
 ) -> None:
-    """Say what this machine and installation can do; or what a model file holds.
+    """Say what this machine and installation can do; or what a model file holds; or how to load images fastest.
 
     Examples:
 
       satsuma doctor
 
       satsuma doctor runs/pets-1/model.safetensors
+
+      satsuma doctor --loader pets/images
     """
     from satsuma.cli.doctor import run_doctor
 
-    run_doctor(model)
+    run_doctor(model, loader)
 
 
 @app.callback(invoke_without_command=True)

@@ -15,7 +15,7 @@ from satsuma.errors import UserError
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 250)
 
 
-def run_show(path: Path, *, label: str | None, size: int | None, output: Path) -> None:
+def run_show(path: Path, *, label: str | None, label_delim: str, size: int | None, output: Path) -> None:
     """Show a run, a model file, or data."""
     if (path / "history.jsonl").is_file():
         show_run(path)
@@ -24,7 +24,7 @@ def run_show(path: Path, *, label: str | None, size: int | None, output: Path) -
 
         show_model(path)
     else:
-        show_data(path, label, size, output)
+        show_data(path, label, label_delim, size, output)
 
 
 def show_run(path: Path) -> None:
@@ -66,15 +66,15 @@ def read_history(path: Path) -> tuple[list[dict[str, Any]], int]:
     return epochs, steps
 
 
-def show_data(path: Path, label: str | None, size: int | None, output: Path) -> None:
+def show_data(path: Path, label: str | None, label_delim: str, size: int | None, output: Path) -> None:
     """What was guessed about the data, how one sample goes through, and a picture of a batch."""
-    from satsuma.cli.train import TrainOptions, make_learner
+    from satsuma.cli.train import TrainOptions, told_data
 
-    learn = make_learner(path, TrainOptions(label=label, size=size), None)
-    assert learn.dls.block is not None
-    learn.dls.block.summary(learn.dls.source)
+    data = told_data(path, TrainOptions(label=label, label_delim=label_delim, size=size))
+    assert data.block is not None
+    data.block.summary(data.source)
     output.parent.mkdir(parents=True, exist_ok=True)
-    learn.dls.show_batch().savefig(output, dpi=120)
+    data.show_batch().savefig(output, dpi=120)
     console.print(f"wrote {output}", markup=False)
 
 

@@ -11,23 +11,32 @@ from rich.console import Console
 
 from satsuma.cli.guess import guess_data
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.cache import CACHES
 from satsuma.data.checks import ONE_SIZE
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.errors import UserError, nearest
+from satsuma.data.multi_category import MultiCategoryBlock
+from satsuma.errors import UserError, WeightsError, nearest
+from satsuma.functional.label_metrics import accuracy_multi, f1_multi
 from satsuma.functional.links import better_direction, part_name
 from satsuma.functional.losses import mae
 from satsuma.functional.metrics import accuracy
 from satsuma.learner.choices import SMALL_SIDE
 from satsuma.learner.learner import Learner
+from satsuma.learner.vision import vision_learner
 from satsuma.nn.registry import ARCHITECTURES
+from satsuma.nn.timm_body import TIMM
+from satsuma.nn.transfer import TransferModel
 from satsuma.train.early_stopping import EarlyStopping
 from satsuma.train.precision import PRECISIONS, pick_device
 
 console = Console(highlight=False, soft_wrap=True)
+SCRATCH_LR, FINE_TUNE_LR = 0.003, 0.002
 REMEDIES = {  # as the library says them → as the command does
     'on_unreadable="skip"': "--skip-unreadable",
     ONE_SIZE: "Bring them to one size by --size 224.",
     "StratifiedSplitter: each": "each",
+    "pretrained=False": "--from-scratch",
+    "weights=FILE": "--weights FILE",
     "Use splitter=RandomSplitter().": "Give each class several images, or say by --label where the labels are.",
 }
 
@@ -37,9 +46,13 @@ class TrainOptions:
     """The options of `satsuma train`, by their names on the command line."""
 
     label: str | None = None
+    label_delim: str = ""
     arch: str | None = None
+    weights: str | None = None
+    from_scratch: bool = False
     epochs: int = 5
-    lr: str = "0.003"
+    freeze_epochs: int = 1
+    lr: str | None = None
     size: int | None = None
     batch_size: int = 64
     valid_pct: float = 0.2
@@ -50,25 +63,30 @@ class TrainOptions:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+    cache: str | None = None
 
 
 def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
     refuse_options(options)
     run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
-    learn = make_learner(path, options, run_dir)
-    rate = chosen_rate(learn, options.lr)
+    learn = build_learner(told_data(path, options), options, run_dir)
+    rate, transfer = chosen_rate(learn, options.lr), is_transfer(learn)
     stopping = None
     if options.early_stop:
         stopping = EarlyStopping(monitor=monitored(learn), patience=options.early_stop)
     interrupted = False
     try:
-        learn.fit_one_cycle(options.epochs, rate, early_stopping=stopping)
+        if transfer:
+            learn.fine_tune(options.epochs, rate, options.freeze_epochs, early_stopping=stopping)
+        else:
+            learn.fit_one_cycle(options.epochs, rate, early_stopping=stopping)
     except KeyboardInterrupt:
         interrupted = True
     finish(learn, run_dir)
     if interrupted:
-        steps, planned = len(learn.recorder.losses), options.epochs * len(learn.dls.train)
+        epochs = options.epochs + options.freeze_epochs * transfer
+        steps, planned = len(learn.recorder.losses), epochs * len(learn.dls.train)
         console.print(
             f"interrupted after {steps} of {planned} steps; the weights so far are in {run_dir}", markup=False
         )
@@ -86,12 +104,18 @@ def refuse_options(options: TrainOptions) -> None:
         raise UserError(f"--size must be 8 pixels or more, got {options.size}")
     if not 0 < options.valid_pct < 1:
         raise UserError(f"--valid-pct is a share above 0 and below 1, got {options.valid_pct}")
-    if options.arch is not None and options.arch not in ARCHITECTURES:
-        raise UserError(f"--arch {options.arch}: {nearest(options.arch, ARCHITECTURES)}")
+    if options.freeze_epochs < 0:
+        raise UserError(f"--freeze-epochs must be 0 or more, got {options.freeze_epochs}")
+    if options.from_scratch and options.weights is not None:
+        raise UserError("--from-scratch starts without weights, and --weights gives some: say one of them")
+    if options.arch is not None and options.arch not in ARCHITECTURES and not options.arch.startswith(TIMM):
+        raise UserError(f"--arch {options.arch}: {nearest(options.arch, ARCHITECTURES)}; or timm:NAME")
+    if options.cache is not None and options.cache not in CACHES:
+        raise UserError(f"--cache {options.cache}: {nearest(options.cache, CACHES)}")
     if options.precision not in PRECISIONS:
         raise UserError(f"--precision {options.precision}: {nearest(options.precision, PRECISIONS)}")
-    if options.lr != "find":
-        parsed_rate(options.lr)
+    if options.lr not in (None, "find"):
+        parsed_rate(str(options.lr))
     pick_device(options.device)
 
 
@@ -105,14 +129,15 @@ def parsed_rate(lr: str) -> float:
     return rate
 
 
-def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Learner:
-    """Guess the task, say what was guessed and what is wrong with the data, and build the learner."""
+def told_data(path: Path, options: TrainOptions) -> DataLoaders:
+    """The loaders of what lies at `path`; says what was guessed, and what is wrong with the data."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             guessed = guess_data(
                 path,
                 label=options.label,
+                label_delim=options.label_delim,
                 size=options.size,
                 batch_size=options.batch_size,
                 valid_pct=options.valid_pct,
@@ -120,6 +145,7 @@ def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Lea
                 skip_unreadable=options.skip_unreadable,
                 seed=options.seed,
                 workers=options.workers,
+                cache=options.cache,
             )
         except ValueError as error:
             raise UserError(in_command_words(str(error))) from error
@@ -127,16 +153,39 @@ def make_learner(path: Path, options: TrainOptions, run_dir: Path | None) -> Lea
         console.print(line, markup=False)
     for warning in caught:
         console.print(f"warning: {warning.message}", style="yellow", markup=False)
-    data = guessed.data
-    return Learner(
-        data,
-        options.arch or default_arch(data),
-        metrics=[accuracy] if isinstance(data.targets[0], CategoryBlock) else [mae],
-        seed=options.seed,
-        device=options.device,
-        precision=options.precision,
-        run_dir=run_dir,
-    )
+    return guessed.data
+
+
+def build_learner(data: DataLoaders, options: TrainOptions, run_dir: Path | None) -> Learner:
+    """With trained weights for photos, unless told otherwise; from scratch for small images."""
+    side = max(data.one_batch()[0].shape[2:])
+    arch = options.arch or ("small_cnn" if side <= SMALL_SIDE and options.weights is None else "resnet18")
+    common: dict[str, Any] = {
+        "metrics": default_metrics(data),
+        "seed": options.seed,
+        "device": options.device,
+        "precision": options.precision,
+        "run_dir": run_dir,
+    }
+    if options.weights is None and (options.from_scratch or side <= SMALL_SIDE or arch == "small_cnn"):
+        if arch.startswith(TIMM):
+            return vision_learner(data, arch, pretrained=False, **common)
+        return Learner(data, arch, **common)
+    try:
+        return vision_learner(data, arch, weights=options.weights, **common)
+    except WeightsError as error:
+        raise UserError(in_command_words(str(error))) from error
+
+
+def is_transfer(learn: Learner) -> bool:
+    """Whether there is a trained body, which is to be fine-tuned."""
+    return isinstance(learn.model, TransferModel) and learn.frozen_to > 0
+
+
+def default_metrics(data: DataLoaders) -> list[Any]:
+    if isinstance(data.targets[0], MultiCategoryBlock):
+        return [f1_multi, accuracy_multi]
+    return [accuracy] if isinstance(data.targets[0], CategoryBlock) else [mae]
 
 
 def in_command_words(text: str) -> str:
@@ -146,12 +195,9 @@ def in_command_words(text: str) -> str:
     return text
 
 
-def default_arch(data: DataLoaders) -> str:
-    """small_cnn for small images, resnet18 for others."""
-    return "small_cnn" if max(data.one_batch()[0].shape[2:]) <= SMALL_SIDE else "resnet18"
-
-
-def chosen_rate(learn: Learner, lr: str) -> float:
+def chosen_rate(learn: Learner, lr: str | None) -> float:
+    if lr is None:
+        return FINE_TUNE_LR if is_transfer(learn) else SCRATCH_LR
     if lr == "find":
         found = learn.lr_find()
         console.print(f"learning rate: {found.valley:.2g} (valley)")
@@ -211,7 +257,7 @@ def new_run_dir(runs_dir: Path, name: str, *, numbered: bool) -> Path:
 def run_lr_find(path: Path, options: TrainOptions, output: Path) -> Any:
     """Sweep the rate, print the suggestions, write the plot."""
     refuse_options(options)
-    learn = make_learner(path, options, None)
+    learn = build_learner(told_data(path, options), options, None)
     found = learn.lr_find()
     output.parent.mkdir(parents=True, exist_ok=True)
     found.plot().savefig(output, dpi=120)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from satsuma.data.blocks import Block, CategoryBlock
+from satsuma.data.cache import with_cache
 from satsuma.data.checks import (
     DataReport,
     FileFacts,
@@ -24,8 +25,9 @@ from satsuma.data.checks import (
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ItemGetter, as_python
 from satsuma.data.loader import DataLoader, whole_number
-from satsuma.data.prepare import batch_steps, fit_batch_tfms, read_labels
-from satsuma.data.samples import Samples, get_value, identity, item_name, listed, short
+from satsuma.data.multi_category import MultiCategoryBlock, multi_label_warnings
+from satsuma.data.prepare import fit_batch_tfms, make_samples, read_labels
+from satsuma.data.samples import get_value, identity, item_name, listed, short
 from satsuma.data.seeds import as_seed
 from satsuma.data.splitters import RandomSplitter
 from satsuma.data.summary import walk
@@ -162,10 +164,14 @@ class DataBlock:
         drop_last: bool = True,
         check: bool = True,
         on_unreadable: str = "raise",
+        cache: str | None = None,
+        worker_kind: str = "auto",
     ) -> DataLoaders:
         """Loaders over `source`, after a look at the data.
 
         `bs`: batch size. `workers`: threads that load ahead; None: one a core, up to 8, if samples come from files.
+        `worker_kind`: "threads", "processes" (for transforms that hold the interpreter lock), or "auto".
+        `cache`: keep in memory each picture's "pixels", decoded, or the "bytes" of its file; None: read files anew.
         `drop_last`: leave out a training epoch's last, shorter batch (a batch of one breaks batch normalisation).
         `check`: read every file once; unreadable ones are listed in a `ValueError`, or left out with
         `on_unreadable="skip"`; twins across the split and classes without a training sample are warned of.
@@ -189,18 +195,21 @@ class DataBlock:
         for block, labels in zip(blocks[self.n_inp :], raw, strict=True):
             if isinstance(block, CategoryBlock):
                 found += label_warnings([as_python(v) for v in labels], block.vocab, train, valid)
+            if isinstance(block, MultiCategoryBlock):
+                found += multi_label_warnings(block, labels, train, valid)
 
-        item_steps = make_steps(self.item_tfms)
-        halves = [Samples([items[i] for i in half], getters, blocks, item_steps) for half in (train, valid)]
-        fitted = fit_batch_tfms(halves[0], self.batch_tfms)
-        steps = batch_steps(blocks, fitted)
+        halves = [[items[i] for i in half] for half in (train, valid)]
+        fitted = fit_batch_tfms(halves[0], getters, blocks, self.item_tfms, self.batch_tfms)
+        samples, steps = make_samples(halves[0], getters, blocks, self.item_tfms, fitted)
+        samples = with_cache(samples, cache)
         from_files = any(hasattr(b, "examine") for b in blocks)
         loader = DataLoader(
-            halves[0],
+            samples,
             bs,
             True,
             drop_last=drop_last and len(train) > bs,
             workers=default_workers(from_files) if workers is None else workers,
+            worker_kind=worker_kind,
             seed=seed,
             batch_steps=steps,
             device=device,
@@ -208,7 +217,8 @@ class DataBlock:
         )
         loaders = [loader]
         if valid:
-            loaders.append(loader.new(halves[1], batch_size=2 * bs, shuffle=False, drop_last=False, augment=False))
+            held_out = replace(samples, items=halves[1])
+            loaders.append(loader.new(held_out, batch_size=2 * bs, shuffle=False, drop_last=False, augment=False))
         return DataLoaders(
             *loaders,
             block=replace(self, blocks=blocks, batch_tfms=fitted),
@@ -219,21 +229,24 @@ class DataBlock:
     def examine(
         self, items: list[Any], getters: Sequence[Callable[[Any], Any]], skip: bool
     ) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
-        """Read the files of all inputs: digests of the items that are good; place → (name, reason) of the others."""
+        """Read all files: digests of the items that are good; place → (name, reason) of the others."""
         digests = [b""] * len(items)
         unreadable: dict[int, tuple[str, str]] = {}
         looked: list[tuple[list[str], list[FileFacts]]] = []
         comparable = True
-        for getter, block in zip(getters, self.blocks[: self.n_inp], strict=False):
+        for position, (getter, block) in enumerate(zip(getters, self.blocks, strict=True)):
+            is_input = position < self.n_inp
             if not hasattr(block, "examine"):
-                comparable = False  # what cannot be examined may tell twins apart
+                comparable = comparable and not is_input  # an input that cannot be examined may tell twins apart
                 continue
             found = examine_all([get_value(getter, item) for item in items], block.examine)
-            looked.append(([item_name(item, getter) for item in items], found))
+            if is_input:
+                looked.append(([item_name(item, getter) for item in items], found))
             for i, facts in enumerate(found):
-                digests[i] += facts.digest
-                if facts.problem:
-                    unreadable[i] = (item_name(items[i], getter), facts.problem)
+                digests[i] += facts.digest if is_input else b""
+                problem = facts.problem or ("" if is_input or not looked else other_size(facts, looked[0][1][i]))
+                if problem:
+                    unreadable.setdefault(i, (item_name(items[i], getter), problem))
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
         if not self.item_tfms:  # with any, what size comes out is not known before they run
             for names, found in looked:
@@ -244,6 +257,14 @@ class DataBlock:
     def summary(self, source: Any, *, bs: int = 4) -> None:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
         print(walk(self, source, bs))
+
+
+def other_size(mask: FileFacts, picture: FileFacts) -> str:
+    """Why a mask does not fit the picture that it belongs to; "" if it does."""
+    if mask.size == picture.size or mask.size is None or picture.size is None:
+        return ""
+    (w, h), (width, height) = mask.size, picture.size
+    return f"the mask is {w}×{h} (width × height) and its image {width}×{height}: a mask has its image's size"
 
 
 def default_workers(from_files: bool) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from satsuma.data.arrays import to_tensor
 from satsuma.data.getters import as_python
-from satsuma.data.transforms import Steps, make_steps
+from satsuma.data.transforms import NO_TRANSFORMS, Steps, make_steps
 from satsuma.errors import nearest, spelled_class
 
 
@@ -43,9 +43,6 @@ class Block(Protocol):
     def decode(self, tensor: Tensor) -> Any:
         """From one element of a batch (or of decoded predictions) to what a person reads."""
         ...
-
-
-NO_STEPS = Steps((), ())
 
 
 @spelled_class
@@ -101,7 +98,7 @@ class CategoryBlock:
         return torch.tensor(part)
 
     def batch_steps(self) -> Steps:
-        return NO_STEPS
+        return NO_TRANSFORMS
 
     def decode(self, tensor: Tensor) -> Any:
         return self.vocab[int(tensor)]
@@ -140,7 +137,7 @@ class RegressionBlock:
         return part
 
     def batch_steps(self) -> Steps:
-        return NO_STEPS
+        return NO_TRANSFORMS
 
     def decode(self, tensor: Tensor) -> Any:
         values = [float(f"{v:.6g}") for v in tensor.flatten().tolist()]  # as many digits as float32 holds

@@ -1,6 +1,7 @@
 """`DataLoaders`: the training and validation loaders of one data set, with what their blocks know."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,16 @@ import torch
 
 from satsuma.data.arrays import ArrayDataset, pixels_to_float, refuse_masked, to_tensor
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, TransformBlock
+from satsuma.data.cache import shared_cache
 from satsuma.data.checks import DataReport, label_warnings, warn_user
 from satsuma.data.getters import ItemGetter, is_missing
 from satsuma.data.loader import DataLoader, InMemory, whole_number
+from satsuma.data.prepare import fit_batch_tfms, make_samples
+from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.samples import Samples, identity, listed, short
 from satsuma.data.seeds import as_seed
 from satsuma.data.splitters import RandomSplitter
-from satsuma.data.transforms import BatchSteps
+from satsuma.data.transforms import BatchSteps, make_steps
 from satsuma.errors import nearest, spelled, spelled_class
 from satsuma.functional.losses import shape_text
 
@@ -80,9 +84,9 @@ class DataLoaders:
 
     @property
     def vocab(self) -> tuple[Any, ...]:
-        """The classes of the (first) category target, in the order of the labels 0, 1, 2, ...; `()` without one."""
+        """The classes of the (first) category target in the order of the labels 0, 1, 2, ...; `()` without one."""
         for block in self.targets:
-            if isinstance(block, CategoryBlock):
+            if isinstance(block, CategoryBlock | MultiCategoryBlock):
                 return block.vocab
         return ()
 
@@ -104,6 +108,27 @@ class DataLoaders:
         there.source, there.report = self.source, self.report
         return there
 
+    def with_batch_tfms(self, batch_tfms: Any) -> "DataLoaders":
+        """The same data with other batch transforms (fitted anew where they are not yet).
+
+        Raises `ValueError` for loaders that were not made by a `DataBlock`.
+        """
+        first = self.train.dataset
+        if self.block is None or not isinstance(first, Samples):
+            raise ValueError("with_batch_tfms: the loaders were not made by a DataBlock, which knows the transforms")
+        given, item_tfms = make_steps(batch_tfms).transforms, self.block.item_tfms
+        fitted = fit_batch_tfms(first.items, first.getters, first.blocks, item_tfms, given)
+        loaders = []
+        for loader in self.loaders:
+            old = loader.dataset
+            samples, steps = make_samples(old.items, old.getters, old.blocks, item_tfms, fitted)
+            made = loader.new(shared_cache(samples, old))
+            made.batch_steps = steps
+            loaders.append(made)
+        there = DataLoaders(*loaders, block=replace(self.block, batch_tfms=fitted), source=self.source)
+        there.report = self.report
+        return there
+
     @spelled
     def test_dl(self, items: Sequence[Any], *, with_labels: bool = False) -> DataLoader:
         """A loader of new items in their order, through the validation transforms.
@@ -119,7 +144,7 @@ class DataLoaders:
         steps = self.train.batch_steps and BatchSteps(self.train.batch_steps.steps[:n])
         if isinstance(dataset, Samples):
             getters = dataset.getters[:n] if with_labels else input_getters(n)
-            samples: Any = Samples(listed(items), getters, dataset.blocks[:n], dataset.item_steps)
+            samples: Any = Samples(listed(items), getters, dataset.blocks[:n], dataset.paths[:n])
         elif isinstance(self.train.batches, InMemory):
             x, y = items if with_labels else (items, None)
             new = new_rows(x, self.train.batches.tensors[0])
@@ -131,6 +156,7 @@ class DataLoaders:
             samples,
             batch_size,
             workers=self.train.workers if len(samples) > 1 else 0,
+            worker_kind=self.train.worker_kind,
             batch_steps=steps,
             device=self.train.device,
             n_inp=min(n, self.n_inp),

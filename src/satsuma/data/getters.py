@@ -115,7 +115,7 @@ class using_attr:  # noqa: N801  the book's name for it
 class ColReader:
     """A column of a row; `pref` is a folder or text put before it, `suff` text put after.
 
-    With `label_delim` the text is split into a list of labels.
+    With `label_delim` the text is split into a list of labels, without the spaces around them; an empty one is `[]`.
     """
 
     col: str | int
@@ -126,7 +126,8 @@ class ColReader:
     def __call__(self, row: Any) -> Any:
         value = column_value(row, self.col)
         if self.label_delim:
-            return [] if is_missing(value) else str(value).split(self.label_delim)
+            names = [] if is_missing(value) else [part.strip() for part in str(value).split(self.label_delim)]
+            return [name for name in names if name]
         if is_missing(value):
             return None
         if isinstance(self.pref, Path):
@@ -146,7 +147,9 @@ class ItemGetter:
 
 
 def column_value(row: Any, col: str | int) -> Any:
-    """One value of a row: a pandas Series, a dict, or an object with attributes; `col` by name or position."""
+    """One value of a row: a dict, a pandas Series, a tuple or an object with attributes; `col` by name or position."""
+    if isinstance(row, dict) and isinstance(col, int) and 0 <= col < len(row) and col not in row:
+        return list(row.values())[col]
     if isinstance(col, str) and not hasattr(row, "keys") and hasattr(row, col):
         return getattr(row, col)
     try:

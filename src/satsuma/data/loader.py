@@ -3,10 +3,8 @@
 B batch, N samples.
 """
 
-import math
-from collections import deque
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +13,11 @@ import torch
 from torch import Tensor
 
 from satsuma.data.arrays import ArrayDataset, to_tensor
+from satsuma.data.buffers import Buffers
 from satsuma.data.collate import collate
-from satsuma.data.seeds import BATCH, SAMPLE, as_seed, epoch_order, numpy_generator, torch_generator
+from satsuma.data.processes import WorkerProcesses
+from satsuma.data.seeds import BATCH, as_seed, epoch_order, torch_generator
+from satsuma.data.streamed import BatchMaker, Streamed, count_batches, pick_worker_kind, sample_name, sample_order
 from satsuma.data.transforms import BatchSteps
 from satsuma.errors import spelled, spelled_class
 
@@ -45,93 +46,32 @@ class InMemory:
                 yield tuple([t[i : i + self.batch_size] for t in self.tensors])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streamed:
-    """Batches made sample by sample from `dataset`, in this thread or by `workers` threads, always in order."""
+@dataclass(slots=True)
+class Waiting:
+    """Seconds that the loop waited for batches in the last epoch it asked for, and worked between them."""
 
-    dataset: Any
-    batch_size: int
-    shuffle: bool
-    drop_last: bool
-    seed: int
-    workers: int
-    augment: bool
+    waited_s: float = 0.0
+    worked_s: float = 0.0
 
-    def __len__(self) -> int:
-        return count_batches(len(self.dataset), self.batch_size, self.drop_last)
+    @property
+    def share(self) -> float:
+        """The share of the epoch's time that was waiting, 0..1."""
+        return self.waited_s / max(self.waited_s + self.worked_s, 1e-9)
 
-    def load(self, indices: Sequence[int], epoch: int) -> Any:
-        samples = [load_sample(self.dataset, i, self.seed, epoch, self.augment) for i in indices]
-        refuse_gaps(samples, indices)
-        return collate(samples)
 
-    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
-        """Batches of one epoch from batch `start` on."""
-        order = sample_order(len(self.dataset), self.shuffle, self.seed, epoch)
-        takes = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(start, len(self))]
-        if self.workers == 0:
-            for take in takes:
-                yield self.load(take, epoch)
+def watched(batches: Iterator[Any], waiting: Waiting) -> Iterator[Any]:
+    """`batches`, with the time that is spent on getting them and between them written into `waiting`."""
+    waiting.waited_s = waiting.worked_s = 0.0
+    while True:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        given = time.perf_counter()
+        waiting.waited_s += given - asked
+        if batch is None:
             return
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="satsuma-loader")
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for take in takes:
-                waiting.append(pool.submit(self.load, take, epoch))
-                if len(waiting) > self.workers + 1:  # bounded: at most this many batches lie ready
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def sample_order(n: int, shuffle: bool, seed: int, epoch: int) -> list[int]:
-    """The order in which one epoch goes through `n` samples."""
-    return epoch_order(n, seed, epoch).tolist() if shuffle else list(range(n))
-
-
-def count_batches(n: int, batch_size: int, drop_last: bool) -> int:
-    return n // batch_size if drop_last else math.ceil(n / batch_size)
-
-
-def load_sample(dataset: Any, index: int, seed: int, epoch: int, augment: bool) -> Any:
-    """One sample. A data set with `random` (bool) and `sample(index, rng)` is given a generator while training."""
-    try:
-        if not (hasattr(dataset, "sample") and hasattr(dataset, "random")):
-            return dataset[index]
-        rng = numpy_generator(seed, SAMPLE, epoch, index) if augment and dataset.random else None
-        return dataset.sample(index, rng)
-    except Exception as error:
-        name = sample_name(dataset, index)
-        if isinstance(error, MemoryError) or (isinstance(error, ValueError) and name in str(error)):
-            error.add_note(f"while loading sample {index} of epoch {epoch}")
-            raise
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        place = name if name == f"sample {index}" else f"sample {index}, {name}"
-        raise ValueError(f"{place} cannot be loaded (epoch {epoch}): {told}") from error
-
-
-def sample_name(dataset: Any, index: int) -> str:
-    """What to call a sample in messages: its file where there is one, else its number."""
-    name = getattr(dataset, "name", None)
-    try:
-        return str(name(index)) if callable(name) else f"sample {index}"
-    except Exception:  # a method of the data set's own, for something else
-        return f"sample {index}"
-
-
-def refuse_gaps(samples: Sequence[Any], indices: Sequence[int]) -> None:
-    """Raise `ValueError` naming samples that have None where others of the batch have a value."""
-    rows = [sample if isinstance(sample, tuple) else (sample,) for sample in samples]
-    for position in range(min(map(len, rows))):
-        gaps = [i for i, row in zip(indices, rows, strict=True) if row[position] is None]
-        if 0 < len(gaps) < len(rows):
-            shown = ", ".join(map(str, gaps[:5])) + (", ..." if len(gaps) > 5 else "")
-            raise ValueError(
-                f"position {position} of some samples is None (of sample {shown}) and of others a value: they cannot "
-                f"be one batch. Leave those samples out, or give them a label."
-            )
+        yield batch
+        del batch  # or its memory could not be used again while the next one is made
+        waiting.worked_s += time.perf_counter() - given
 
 
 @spelled_class
@@ -140,7 +80,10 @@ class DataLoader:
 
     `epoch(n)` gives the batches of epoch n, the same whenever it is asked for; plain iteration goes through epochs
     0, 1, 2, ... (`passes` counts them), so that each `for` loop sees a new order. Data that lies in memory as equal
-    tensors is batched by indexing. `workers` threads load other data sets ahead of time.
+    tensors is batched by indexing. Other data sets are loaded ahead of time by `workers` threads, or processes:
+    `worker_kind` is "threads", "processes" or "auto", which is threads unless the data set says `needs_processes`
+    (its transforms draw from global generators; each sample then finds them seeded). Neither changes what comes.
+    `waiting.share` tells how much of the last epoch the loop waited.
 
     `drop_last` leaves out a last, shorter batch. `augment`: whether random transforms draw (as `shuffle` unless given).
 
@@ -158,6 +101,7 @@ class DataLoader:
         *,
         drop_last: bool = False,
         workers: int = 0,
+        worker_kind: str = "auto",
         seed: int = 42,
         augment: bool | None = None,
         batch_steps: BatchSteps | None = None,
@@ -173,25 +117,32 @@ class DataLoader:
             dataset = ArrayDataset(tuple(to_tensor(a, name=f"array {i}") for i, a in enumerate(dataset)))
         self.dataset = dataset
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
-        self.workers, self.seed = workers, seed
+        self.workers, self.worker_kind, self.seed = workers, worker_kind, seed
         self.augment = shuffle if augment is None else augment
         self.batch_steps = batch_steps
         self.device = torch.device(device)
         self.n_inp = n_inp
         self.passes = 0
+        self.waiting = Waiting()
         refuse_impossible(dataset, batch_size, drop_last)
+        kind = pick_worker_kind(worker_kind, dataset, workers)
         arrays = in_memory_tensors(dataset)
         self.bare = isinstance(arrays, Tensor)  # a data set of values, not of pairs: batches are no tuples
         self.batches: InMemory | Streamed
         if arrays is None:
+            maker = BatchMaker(
+                dataset=made_for(dataset, self.device),
+                seed=seed,
+                augment=self.augment,
+                buffers=Buffers(2 * (workers + 4), pinned=self.device.type == "cuda"),
+            )
             self.batches = Streamed(
-                dataset=dataset,
+                maker=maker,
                 batch_size=batch_size,
                 shuffle=shuffle,
                 drop_last=drop_last,
-                seed=seed,
                 workers=workers,
-                augment=self.augment,
+                processes=worker_processes(maker, workers) if kind == "processes" else None,
             )
         else:
             self.batches = InMemory(
@@ -217,17 +168,22 @@ class DataLoader:
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on, on the loader's device, batch transforms applied."""
         batches = self.batches.epoch(epoch, start=start)
+        if isinstance(self.batches, Streamed):
+            return watched(self.finished(batches, epoch, start), self.waiting)
         if self.batch_steps is None and self.device.type == "cpu":
             return (batch[0] for batch in batches) if self.bare else batches
         return self.finished(batches, epoch, start)
 
     def finished(self, batches: Iterator[Any], epoch: int, start: int) -> Iterator[Any]:
+        """Batches on the device, their parts made whole there, batch transforms applied."""
         for i, batch in enumerate(batches, start):
             single = self.bare or not isinstance(batch, tuple)
             moved = to_device(batch, self.device)
+            del batch  # or its memory could not be used again while the next one is made
             if self.batch_steps is not None:
                 moved = self.batch_steps(moved, self.batch_rng(epoch, i))
             yield moved[0] if single else moved
+            del moved
 
     def batch_rng(self, epoch: int, batch: int) -> torch.Generator | None:
         """What the batch transforms of batch number `batch` draw from; None if nothing is random."""
@@ -264,6 +220,8 @@ class DataLoader:
         shuffle: bool | None = None,
         drop_last: bool | None = None,
         augment: bool | None = None,
+        workers: int | None = None,
+        worker_kind: str | None = None,
         device: torch.device | str | None = None,
     ) -> "DataLoader":
         """A loader like this one, but for what is given."""
@@ -272,7 +230,8 @@ class DataLoader:
             self.batch_size if batch_size is None else batch_size,
             self.shuffle if shuffle is None else shuffle,
             drop_last=self.drop_last if drop_last is None else drop_last,
-            workers=self.workers,
+            workers=self.workers if workers is None else workers,
+            worker_kind=self.worker_kind if worker_kind is None else worker_kind,
             seed=self.seed,
             augment=self.augment if augment is None else augment,
             batch_steps=self.batch_steps,
@@ -303,10 +262,33 @@ def stack_pairs(pairs: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...] | None:
     return tuple(to_tensor(c, name=f"position {i} of the pairs") for i, c in enumerate(columns))
 
 
+def made_for(dataset: Any, device: torch.device) -> Any:
+    """The data set as it makes batches for `device`: one with `for_device` may leave work to a GPU."""
+    if hasattr(dataset, "for_device") and not getattr(dataset, "needs_processes", False):
+        return dataset.for_device(device)
+    return dataset
+
+
+def worker_processes(maker: BatchMaker, workers: int) -> WorkerProcesses | None:
+    """Processes to run `maker`, each with a pool of its own; None for no workers."""
+    if workers == 0:
+        return None
+    return WorkerProcesses(replace(maker, buffers=Buffers(4)), workers, maker.buffers.pinned)
+
+
 def to_device(batch: Any, device: torch.device) -> tuple[Any, ...]:
+    """The parts of a batch on `device`. One that is no tensor but has `finished()` is a tensor only there."""
     parts = batch if isinstance(batch, tuple) else (batch,)
     asynchronous = device.type == "cuda"  # towards the CPU it would hand over numbers that have not arrived
-    return tuple(p.to(device, non_blocking=asynchronous) if isinstance(p, Tensor) else p for p in parts)
+    return tuple(placed_part(part, device, asynchronous) for part in parts)
+
+
+def placed_part(part: Any, device: torch.device, asynchronous: bool) -> Any:
+    if isinstance(part, Tensor):
+        return part.to(device, non_blocking=asynchronous)
+    if hasattr(part, "to") and hasattr(part, "finished"):
+        return part.to(device, non_blocking=asynchronous).finished()
+    return part
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

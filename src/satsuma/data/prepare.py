@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from satsuma.data.blocks import Block
-from satsuma.data.collate import collate
 from satsuma.data.getters import is_missing
+from satsuma.data.paths import block_path
 from satsuma.data.samples import Samples, get_value, identity, item_name
-from satsuma.data.transforms import BatchSteps, Steps, make_steps, part_label, takes_rng
+from satsuma.data.transforms import BatchSteps, part_label
 
 FIT_SAMPLES = 128  # how many training samples a batch transform such as Normalize() is fitted to
 
@@ -33,25 +33,36 @@ def read_labels(
     return labels
 
 
-def batch_steps(blocks: Sequence[Block], batch_tfms: Sequence[Callable[..., Any]]) -> BatchSteps | None:
-    """Each block's own steps, then `batch_tfms` where they apply; None if nothing is to be done."""
-    steps = []
-    for block in blocks:
-        own = block.batch_steps().transforms
-        steps.append(make_steps(own + tuple(batch_tfms)) if block.takes_tfms else make_steps(own))
-    return BatchSteps(tuple(steps)) if any(s.transforms for s in steps) else None
+def make_samples(
+    items: list[Any],
+    getters: tuple[Callable[[Any], Any], ...],
+    blocks: tuple[Block, ...],
+    item_tfms: Sequence[Callable[..., Any]] = (),
+    batch_tfms: Sequence[Callable[..., Any]] = (),
+) -> tuple[Samples, BatchSteps | None]:
+    """The samples of `items`, and what is left to do to their stacked batches (None: nothing)."""
+    paths, steps = zip(*(block_path(block, item_tfms, batch_tfms) for block in blocks), strict=True)
+    left = BatchSteps(steps) if any(s.transforms for s in steps) else None
+    return Samples(items, tuple(getters), blocks, paths), left
 
 
-def fit_batch_tfms(samples: Samples, batch_tfms: Sequence[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-    """The batch transforms, those with a method `fit` fitted to the first input of evenly chosen samples."""
-    if not any(hasattr(t, "fit") for t in batch_tfms):
-        return tuple(batch_tfms)
-    n = min(len(samples), FIT_SAMPLES)
-    batch = collate([samples[i * len(samples) // n][0] for i in range(n)])
-    batch = samples.blocks[0].batch_steps()(batch, None)
+def fit_batch_tfms(
+    items: Sequence[Any],
+    getters: tuple[Callable[[Any], Any], ...],
+    blocks: tuple[Block, ...],
+    item_tfms: Sequence[Callable[..., Any]],
+    batch_tfms: Sequence[Callable[..., Any]],
+) -> tuple[Callable[..., Any], ...]:
+    """The batch transforms, those with a method `fit` fitted to the first input of evenly chosen samples.
+
+    What a transform is fitted to has gone through those before it, as in validation.
+    """
     fitted: list[Callable[..., Any]] = []
-    for i, transform in enumerate(batch_tfms):
-        fitted.append(transform.fit(batch) if hasattr(transform, "fit") else transform)
-        if any(hasattr(later, "fit") for later in batch_tfms[i + 1 :]):
-            batch = Steps((fitted[i],), (takes_rng(transform),))(batch, None)
+    for transform in batch_tfms:
+        if hasattr(transform, "fit") and not getattr(transform, "fitted", False):
+            samples, steps = make_samples(list(items), getters[:1], blocks[:1], item_tfms, fitted)
+            n = min(len(samples), FIT_SAMPLES)
+            batch = samples.batch([i * len(samples) // n for i in range(n)], [None] * n)
+            transform = transform.fit((batch if steps is None else steps(batch, None))[0])
+        fitted.append(transform)
     return tuple(fitted)

@@ -1,70 +1,136 @@
 """`Samples`: the data set that a `DataBlock` makes of one half of a split."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from satsuma.data.blocks import Block
-from satsuma.data.transforms import Steps, part_label, same_draws
+from satsuma.data.collate import collate_values
+from satsuma.data.paths import SamplePath
+from satsuma.data.transforms import part_label, same_draws
+
+
+class ArraySource(Protocol):
+    """Where batches' arrays come from; see `Buffers`."""
+
+    def take(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Items, and how each becomes a tuple of tensors: getter → block.load → item transforms → block.to_tensor."""
+    """Items, and how each becomes a tuple of tensors: by its position's getter and path."""
 
     items: list[Any]
     getters: tuple[Callable[[Any], Any], ...]
     blocks: tuple[Block, ...]
-    item_steps: Steps
+    paths: tuple[SamplePath, ...]
 
     def __len__(self) -> int:
         return len(self.items)
 
     @property
     def random(self) -> bool:
-        return any(self.item_steps.random)
+        return any(path.random for path in self.paths)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+    @property
+    def needs_processes(self) -> bool:
+        """Whether a transform draws from generators that all threads share."""
+        return any(getattr(path, "needs_processes", False) for path in self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         return self.sample(index, None)
 
     def name(self, index: int) -> str:
         """What to call sample number `index` in messages."""
         return item_name(self.items[index], self.getters[0])
 
-    def sample(self, index: int, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
+    def sample(self, index: int, rng: np.random.Generator | None) -> tuple[Any, ...]:
         """Sample number `index`; random transforms draw from `rng`, or do their deterministic best without.
 
         Every position is given the same draws, so that an image and its mask are cropped together.
         """
-        parts = []
-        for getter, block in zip(self.getters, self.blocks, strict=True):
-            part = self.loaded(block, get_value(getter, self.items[index]), index)
-            if block.takes_tfms:
-                part = self.transformed(part, index, same_draws(rng))
-            parts.append(block.to_tensor(part))
-        return tuple(parts)
+        return tuple(collate_picture(part) for part in self.parts(index, rng, [None] * len(self.paths)))
 
-    def loaded(self, block: Block, value: Any, index: int) -> Any:
-        try:
-            return block.load(value)
-        except Exception as error:
-            if self.name(index) in str(error):
-                raise
-            raise ValueError(f"{self.name(index)}: {type(block).__name__} failed: {error}") from error
-
-    def transformed(self, part: Any, index: int, rng: np.random.Generator | None) -> Any:
-        for transform, random in zip(self.item_steps.transforms, self.item_steps.random, strict=True):
+    def parts(self, index: int, rng: np.random.Generator | None, outs: Sequence[np.ndarray | None]) -> list[Any]:
+        """A sample's parts, pictures as arrays [H W C], written into `outs` where they fit."""
+        found, frame = [], None
+        several = rng is not None and sum(path.random for path in self.paths) > 1
+        for getter, path, block, out in zip(self.getters, self.paths, self.blocks, outs, strict=True):
+            value = get_value(getter, self.items[index])
             try:
-                part = transform(part, rng=rng) if random else transform(part)
+                part, went = path(value, same_draws(rng) if several else rng, frame, out)
             except Exception as error:
-                raise ValueError(
-                    f"{self.name(index)}: the item transform {part_label(transform)} failed: {error}"
-                ) from error
-        return part
+                raise self.told(error, index, block) from (error.__cause__ or error)
+            frame = went if frame is None else frame
+            found.append(part)
+        return found
+
+    def told(self, error: Exception, index: int, block: Block) -> Exception:
+        """What to raise for a failure: its text with the sample's name and what failed."""
+        text = str(error) or type(error).__name__
+        if self.name(index) in text or isinstance(error, MemoryError):
+            return error
+        by = "" if text.startswith("the item transform") else f"{type(block).__name__} failed: "
+        return ValueError(f"{self.name(index)}: {by}{text}")
+
+    def batch(
+        self, indices: Sequence[int], rngs: Sequence[np.random.Generator | None], buffers: ArraySource | None = None
+    ) -> tuple[Any, ...]:
+        """The samples `indices` as one batch. Pictures are float32 [B C H W] in channels-last order, in `buffers`."""
+        columns: list[list[Any]] = [[] for _ in self.paths]
+        arrays: list[np.ndarray | None] = [None] * len(self.paths)
+        for row, (index, rng) in enumerate(zip(indices, rngs, strict=True)):
+            outs = [None if array is None else array[row] for array in arrays]
+            for position, part in enumerate(self.parts(index, rng, outs)):
+                columns[position].append(part)
+                if row == 0 and is_picture(part):
+                    shape = (len(indices), *part.shape)
+                    array = np.empty(shape, part.dtype) if buffers is None else buffers.take(shape, part.dtype)
+                    array[0] = part
+                    arrays[position] = array
+        return tuple(joined_column(column, array) for column, array in zip(columns, arrays, strict=True))
+
+    def for_device(self, device: torch.device) -> "Samples":
+        """These samples, made for batches on `device`: towards a GPU pictures travel as bytes."""
+        paths = tuple(p.for_device(device) if hasattr(p, "for_device") else p for p in self.paths)
+        return self if paths == self.paths else replace(self, paths=paths)
+
+    def timed_sample(self, index: int, rng: np.random.Generator | None) -> dict[str, float]:
+        """Seconds that each stage (decode, warp, colour, other) of one sample takes."""
+        seconds: dict[str, float] = {}
+        for getter, path in zip(self.getters, self.paths, strict=True):
+            timed = getattr(path, "timed", None)
+            if timed is not None:
+                for stage, spent in timed(get_value(getter, self.items[index]), rng).items():
+                    seconds[stage] = seconds.get(stage, 0.0) + spent
+        return seconds
+
+
+def is_picture(part: Any) -> bool:
+    """Whether a part is a finished picture, float32 [H W C] of NumPy's."""
+    return isinstance(part, np.ndarray) and part.ndim == 3 and part.dtype == np.float32
+
+
+def collate_picture(part: Any) -> Any:
+    """A part as a sample has it: a picture as a tensor [C H W]."""
+    if is_picture(part):
+        return torch.from_numpy(part).permute(2, 0, 1)
+    return torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+
+
+def joined_column(column: list[Any], array: np.ndarray | None) -> Any:
+    """One position of a batch. `array` [B H W C] holds its pictures, unless one of them had another shape."""
+    if hasattr(column[0], "joined"):
+        return column[0].joined(column)
+    if array is not None:
+        same = all(isinstance(part, np.ndarray) and part.shape == array.shape[1:] for part in column)
+        if same:
+            return torch.from_numpy(array).permute(0, 3, 1, 2)  # [B C H W]
+    return collate_values([collate_picture(part) for part in column])
 
 
 def get_value(getter: Callable[[Any], Any], item: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 # Purposes: two draws for different purposes never share a stream.
-ORDER, SAMPLE, BATCH, STEP, SPLIT, WEIGHTS = 1, 2, 3, 4, 5, 6
+ORDER, SAMPLE, BATCH, STEP, SPLIT, WEIGHTS, MIX = 1, 2, 3, 4, 5, 6, 7
 MASK64 = 0xFFFFFFFFFFFFFFFF
 
 

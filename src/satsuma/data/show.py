@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from satsuma.data.collate import collate
-from satsuma.data.loader import DataLoader, load_sample, to_device
+from satsuma.data.loader import DataLoader, to_device
+from satsuma.data.streamed import load_sample
+from satsuma.data.multi_category import label_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,9 +37,12 @@ def one_sample_many_ways(loader: DataLoader, n: int, epoch: int) -> Any:
 
 
 def undone(dls: "DataLoaders", x: Tensor) -> Tensor:
-    """`x` with those batch transforms undone that know how (normalisation), for the eye."""
-    steps = dls.train.batch_steps
-    for transform in reversed(steps.steps[0].transforms if steps else ()):
+    """`x` [C H W] with those batch transforms undone that know how (normalisation), for the eye."""
+    if dls.block is not None:
+        transforms: tuple[Any, ...] = dls.block.batch_tfms
+    else:
+        transforms = dls.train.batch_steps.steps[0].transforms if dls.train.batch_steps else ()
+    for transform in reversed(transforms):
         undo = getattr(transform, "decode", None)
         x = x if undo is None else undo(x[None])[0]
     return x
@@ -61,7 +66,7 @@ def title(dls: "DataLoaders", batch: tuple[Any, ...], i: int) -> str:
     targets = batch[dls.n_inp :]
     if not dls.targets:
         return " ".join(str(t[i].tolist() if isinstance(t, Tensor) else t[i]) for t in targets)
-    return "\n".join(str(b.decode(t[i].cpu())) for b, t in zip(dls.targets, targets, strict=False))
+    return "\n".join(label_text(b.decode(t[i].cpu())) for b, t in zip(dls.targets, targets, strict=False))
 
 
 def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: int, size: float = 2.2) -> "Figure":

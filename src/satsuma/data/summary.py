@@ -1,5 +1,6 @@
 """`DataBlock.summary`: one sample walked through every step, in words."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,9 +8,10 @@ from torch import Tensor
 
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.collate import collate
-from satsuma.data.prepare import batch_steps, fit_batch_tfms, read_labels
+from satsuma.data.multi_category import MultiCategoryBlock
+from satsuma.data.prepare import fit_batch_tfms, make_samples, read_labels
 from satsuma.data.samples import Samples, get_value, item_name, short
-from satsuma.data.transforms import Steps, make_steps, part_label
+from satsuma.data.transforms import BatchSteps, Steps, part_label
 from satsuma.functional.losses import shape_text
 
 if TYPE_CHECKING:
@@ -47,12 +49,15 @@ def walk_steps(block: "DataBlock", source: Any, bs: int, lines: list[str]) -> No
     blocks += tuple(b.setup(values) for b, values in zip(block.blocks[n_inp:], raw, strict=True))
     done(lines, " → ".join(type(b).__name__ for b in blocks))
     for b in blocks[n_inp:]:
-        if isinstance(b, CategoryBlock):
+        if isinstance(b, CategoryBlock | MultiCategoryBlock):
             lines.append(f"vocab: {len(b.vocab)} classes: {short(', '.join(str(v) for v in b.vocab))}")
 
-    samples = Samples([items[i] for i in train], getters, blocks, make_steps(block.item_tfms))
-    walk_sample(samples, n_inp, lines)
-    walk_batch(samples, block, bs, lines)
+    half = [items[i] for i in train]
+    walk_sample(make_samples(half, getters, blocks, block.item_tfms, unfitted_left_out(block.batch_tfms))[0], n_inp, lines)
+    lines.append("batch transforms fitted")
+    fitted = fit_batch_tfms(half, getters, blocks, block.item_tfms, block.batch_tfms)
+    lines.pop()  # of interest only if it fails
+    walk_batch(*make_samples(half, getters, blocks, block.item_tfms, fitted), bs, lines)
     lines.append("all steps work")
 
 
@@ -60,23 +65,18 @@ def walk_sample(samples: Samples, n_inp: int, lines: list[str]) -> None:
     """The first training sample through getter, block and item transforms."""
     item = samples.items[0]
     lines.append(f"one sample, {item_name(item, samples.getters[0])}:")
-    for position, (getter, block) in enumerate(zip(samples.getters, samples.blocks, strict=True)):
+    for position, (getter, path) in enumerate(zip(samples.getters, samples.paths, strict=True)):
         role = "input" if position < n_inp else "target"
         lines.append(f"  {role} {position} by {part_label(getter)}")
         value = get_value(getter, item)
         done(lines, describe(value))
-        lines.append(f"    {type(block).__name__}")
-        part = block.load(value)
-        done(lines, describe(part))
-        for transform in samples.item_steps.transforms if block.takes_tfms else ():
-            lines.append(f"    {part_label(transform)}")
-            part = make_steps(transform)(part, None)
-            done(lines, describe(part))
-        lines.append("    to_tensor")
-        done(lines, describe(block.to_tensor(part)))
+        steps = path.walk(value)
+        for name in steps:
+            lines.append(f"    {name}")
+            done(lines, describe(next(steps)))
 
 
-def walk_batch(samples: Samples, block: "DataBlock", bs: int, lines: list[str]) -> None:
+def walk_batch(samples: Samples, steps: BatchSteps | None, bs: int, lines: list[str]) -> None:
     """The first training samples stacked, and through the batch transforms."""
     drawn: list[tuple[Tensor, ...]] = []
     n = min(bs, len(samples))
@@ -88,9 +88,6 @@ def walk_batch(samples: Samples, block: "DataBlock", bs: int, lines: list[str]) 
     lines.append("  stacked")
     batch = collate(drawn)
     done(lines, "  ".join(describe(part) for part in batch))
-    lines.append("  batch transforms fitted")
-    steps = batch_steps(samples.blocks, fit_batch_tfms(samples, block.batch_tfms))
-    lines.pop()
     for position, own in enumerate(steps.steps if steps else ()):
         value = batch[position]
         for transform, random in zip(own.transforms, own.random, strict=True):
@@ -116,3 +113,8 @@ def describe(value: Any) -> str:
         return f"picture of mode {value.mode}, {value.size[0]} wide and {value.size[1]} high"
     text = short(value)
     return f"{type(value).__name__} {text!r}" if isinstance(value, str) else f"{type(value).__name__} {text}"
+
+
+def unfitted_left_out(batch_tfms: Sequence[Callable[..., Any]]) -> list[Callable[..., Any]]:
+    """Those batch transforms that can run before anything is fitted."""
+    return [t for t in batch_tfms if not hasattr(t, "fit") or getattr(t, "fitted", False)]

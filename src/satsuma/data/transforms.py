@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from satsuma.errors import spelled_class
+
 
 def takes_rng(transform: Callable[..., Any]) -> bool:
     """Whether `transform` has a parameter named `rng`."""
@@ -26,6 +28,29 @@ def takes_rng(transform: Callable[..., Any]) -> bool:
 def is_training_only(transform: Callable[..., Any]) -> bool:
     """Whether `transform` says of itself, by `training_only = True`, that it does nothing outside training."""
     return bool(getattr(transform, "training_only", False))
+
+
+@spelled_class
+@dataclass(frozen=True, slots=True)
+class TrainingOnly:
+    """Any transform, made to act in training alone: for random ones of other libraries, which know no validation.
+
+    >>> TrainingOnly(str.upper)("cat"), TrainingOnly(str.upper)("cat", rng=object())
+    ('cat', 'CAT')
+    """
+
+    transform: Callable[..., Any]
+
+    training_only = True
+
+    def __post_init__(self) -> None:
+        if not callable(self.transform):
+            raise TypeError(f"TrainingOnly: a transform must be callable, got {self.transform!r}")
+
+    def __call__(self, value: Any, rng: Any = None) -> Any:
+        if rng is None:
+            return value
+        return self.transform(value, rng=rng) if takes_rng(self.transform) else self.transform(value)
 
 
 def part_label(part: Any) -> str:
@@ -49,6 +74,9 @@ class Steps:
         for transform, is_random in zip(self.transforms, self.random, strict=True):
             value = transform(value, rng=rng) if is_random else transform(value)
         return value
+
+
+NO_TRANSFORMS = Steps((), ())
 
 
 def make_steps(transforms: Sequence[Callable[..., Any]] | Callable[..., Any] | None) -> Steps:

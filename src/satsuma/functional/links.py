@@ -11,6 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from satsuma.functional.label_metrics import (
+    accuracy_multi,
+    average_precision,
+    f1_multi,
+    f_beta,
+    mean_average_precision,
+)
 from satsuma.functional.losses import (
     binary_cross_entropy,
     binary_loss,
@@ -53,7 +60,10 @@ LOWER_IS_BETTER: tuple[Any, ...] = (
     *(error_rate, rmse, F.cross_entropy, F.nll_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits),
     *(F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss),
 )
-HIGHER_IS_BETTER: tuple[Any, ...] = (accuracy, top_k_accuracy, binary_accuracy, r2_score)
+HIGHER_IS_BETTER: tuple[Any, ...] = (
+    *(accuracy, top_k_accuracy, binary_accuracy, r2_score),
+    *(accuracy_multi, f_beta, f1_multi, average_precision, mean_average_precision),
+)
 
 
 def activation_for(loss: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
@@ -74,10 +84,10 @@ def activation_for(loss: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     return unchanged
 
 
-def decode_for(loss: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
+def decode_for(loss: Callable[..., Any], *, threshold: float = 0.5) -> Callable[[Tensor], Tensor]:
     """The function that decides, given what `activation_for(loss)` returned.
 
-    The best class for class losses, "at least 0.5" for yes-or-no losses, unchanged for all others.
+    The best class for class losses, "at least `threshold`" for yes-or-no losses, unchanged for all others.
 
     >>> decode_for(cross_entropy)(torch.tensor([[0.2, 0.7, 0.1]])), decode_for(mnist_loss)(torch.tensor([0.7, 0.2]))
     (tensor([1]), tensor([ True, False]))
@@ -86,7 +96,7 @@ def decode_for(loss: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     if meaning in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES):
         return best_class
     if meaning in (LOGITS_OF_YES, PROBABILITIES_OF_YES):
-        return at_least_half
+        return functools.partial(at_least, threshold=threshold)
     return unchanged
 
 
@@ -175,6 +185,6 @@ def best_class(probabilities: Tensor) -> Tensor:
     return probabilities.argmax(1)
 
 
-def at_least_half(probabilities: Tensor) -> Tensor:
-    """True where yes is at least as probable as no."""
-    return probabilities >= 0.5
+def at_least(probabilities: Tensor, *, threshold: float) -> Tensor:
+    """True where the probability of yes is `threshold` or more."""
+    return probabilities >= threshold

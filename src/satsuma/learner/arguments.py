@@ -12,8 +12,10 @@ from torch import nn
 
 from satsuma.data.loader import DataLoader
 from satsuma.errors import refuse_unknown
+from satsuma.functional.each_loss import refuse_unreducible, smoothed_loss
 from satsuma.functional.links import part_name
 from satsuma.train.early_stopping import EarlyStopping, is_number
+from satsuma.train.mixing import CutMix, MixUp
 
 
 def refuse_part(name: str, part: Any, example: str, *, is_made: bool = False) -> None:
@@ -113,17 +115,54 @@ def refuse_not_positive(**settings: Any) -> None:
             raise TypeError(f"Learner: micro is a number of samples, a whole number, got {value!r}")
 
 
-def refuse_settings(opt_func: Any, loss_func: Any, lr: Any, wd: Any, progress: Any, run_dir: Any) -> None:
+def refuse_fine_tune(base_lr: Any, freeze_epochs: Any, lr_mult: Any) -> None:
+    """`TypeError` or `ValueError` for what `fine_tune` cannot go by."""
+    for name, value in (("base_lr", base_lr), ("lr_mult", lr_mult)):
+        if not is_number(value, numbers.Real):
+            raise TypeError(f"fine_tune: {name} is a number, got {value!r}; for rates of your own use fit_one_cycle")
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"fine_tune: {name} must be a number above 0, got {value!r}")
+    if not is_number(freeze_epochs, numbers.Integral) or freeze_epochs < 0:
+        raise ValueError(f"fine_tune: freeze_epochs is a whole number, 0 or more, got {freeze_epochs!r}")
+
+
+def refuse_settings(
+    opt_func: Any,
+    loss_func: Any,
+    lr: Any,
+    wd: Any,
+    batch_norm: Any,
+    compile: Any,
+    progress: Any,
+    run_dir: Any,
+) -> None:
     """What a learner is made with."""
     refuse_part("opt_func", opt_func, "sm.AdamW")
     if loss_func is not None:
         refuse_part("loss_func", loss_func, "sm.cross_entropy", is_made=True)
     refuse_rate("lr", lr)
     refuse_decay(wd)
+    if batch_norm not in ("train", "frozen"):
+        raise ValueError(f'Learner: batch_norm is "train" or "frozen", for frozen layer groups; got {batch_norm!r}')
+    if not isinstance(compile, bool | str):
+        raise TypeError(f"Learner: compile is True, False or the name of a backend of torch.compile, got {compile!r}")
     if not isinstance(progress, bool):
         raise TypeError(f"Learner: progress is True or False, got {progress!r}")
     if run_dir is not None and Path(run_dir).exists() and not Path(run_dir).is_dir():
         raise NotADirectoryError(f"Learner: run_dir {run_dir} is a file; give a folder, which need not exist")
+
+
+def refuse_mixing(loss_func: Any, mixup: Any, label_smoothing: Any) -> None:
+    """`TypeError` or `ValueError` for settings that are none, or that the loss cannot follow."""
+    if mixup is not None and not isinstance(mixup, MixUp | CutMix):
+        raise TypeError(f"Learner: mixup is a value such as sm.MixUp() or sm.CutMix(), got {mixup!r}")
+    if not is_number(label_smoothing, numbers.Real):
+        raise TypeError(f"Learner: label_smoothing is a share, 0 to below 1, got {label_smoothing!r}")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"Learner: label_smoothing is a share, 0 to below 1, got {label_smoothing!r}")
+    smoothed_loss(loss_func, label_smoothing)
+    if mixup is not None:
+        refuse_unreducible(loss_func, "mixup")
 
 
 def refuse_course(lr: Any, wd: Any, schedule: Any, momentum: Any) -> None:
@@ -146,9 +185,11 @@ def split_groups(splitter: Any, model: nn.Module) -> nn.Module | list[list[nn.Pa
         return model
     made = splitter(model)
     right = isinstance(made, Iterable) and not isinstance(made, nn.Module | nn.Parameter)
-    listed: Sequence[Any] = list(made) if right else []
+    listed: Sequence[Any] = [g.parameters() if isinstance(g, nn.Module) else g for g in made] if right else []
     if not listed or not all(isinstance(g, Iterable) and not isinstance(g, nn.Parameter) for g in listed):
-        raise TypeError(f"splitter: gave a {type(made).__name__}; expected lists of parameters, one a layer group")
+        raise TypeError(
+            f"splitter: gave a {type(made).__name__}; expected lists of parameters or modules, one a layer group"
+        )
     groups = [list(group) for group in listed]
     names = {id(p): name for name, p in model.named_parameters()}
     seen: set[int] = set()

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from satsuma.data.blocks import CategoryBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
-from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, loss_meaning, opened_partial, part_name
+from satsuma.data.seeds import numpy_generator
+from satsuma.functional.links import opened_partial, part_name
 from satsuma.functional.losses import shape_text
+from satsuma.ship.predictor import names_columns
 from satsuma.train.evaluate import evaluation_mode, joined_outputs, metric_value, named_metrics
 from satsuma.train.loop import kept_random_states
 from satsuma.train.objectives import forward
@@ -53,12 +54,15 @@ def check_first_batch(
     metrics: Sequence[Callable[..., Any]],
     autocast: torch.dtype | None,
     micro: int | None = None,
+    mixup: Callable[..., Any] | None = None,
 ) -> None:
     """Run one batch of training and one of validation data through model, loss and metrics, without training.
 
     `ValueError` that names what does not fit.
     """
     inputs, targets = taken(dls.train, dls.n_inp, "")
+    if mixup is not None:
+        mixup(*inputs, *targets, n_inp=dls.n_inp, rng=numpy_generator(0))
     with kept_random_states(), evaluation_mode(model), torch.no_grad():
         outputs = unchanged_inputs(model, inputs, autocast)
         check_classes(outputs, dls, loss_func)
@@ -179,16 +183,14 @@ def first_line(error: Exception) -> str:
 
 def check_classes(outputs: Any, dls: DataLoaders, loss_func: Callable[..., Tensor]) -> None:
     """The model must have one output for each class of the data."""
-    if not (len(dls.targets) == 1 and isinstance(dls.targets[0], CategoryBlock) and isinstance(outputs, Tensor)):
-        return
-    if loss_meaning(loss_func) not in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES):
+    if not (isinstance(outputs, Tensor) and names_columns(loss_func, dls.targets)):
         return
     classes = len(dls.vocab)
     if outputs.ndim < 2 or outputs.shape[1] != classes:
-        labels = f"labels 0..{outputs.shape[1] - 1}" if outputs.ndim >= 2 else "no classes"
+        fits = f"labels 0..{outputs.shape[1] - 1}" if outputs.ndim >= 2 else "no classes"
         raise ValueError(
             f"the model gives {shape_text(outputs)} but the data has {classes} classes: {shape_text(outputs)} fits "
-            f"{labels}. Build the model with {classes} outputs."
+            f"{fits}. Build the model with {classes} outputs."
         )
 
 

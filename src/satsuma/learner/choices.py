@@ -10,9 +10,10 @@ from torch.nn.parameter import is_lazy
 
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.seeds import WEIGHTS, mix_seed
 from satsuma.functional.links import better_direction
-from satsuma.functional.losses import cross_entropy, mse
+from satsuma.functional.losses import binary_cross_entropy, cross_entropy, mse
 from satsuma.hooks.checkpoint import Checkpoint
 from satsuma.learner.arguments import refuse_part
 from satsuma.learner.checks import run_model
@@ -20,6 +21,7 @@ from satsuma.nn.registry import image_model
 from satsuma.train.evaluate import evaluation_mode, named_metrics
 from satsuma.train.loop import kept_random_states
 from satsuma.vision.blocks import ImageBlock
+from satsuma.vision.targets import MaskBlock, PointBlock
 
 HOOK_METHODS = ("on_fit_start", "on_step", "on_epoch", "on_fit_end")
 SMALL_SIDE = 64  # pixels up to which an image counts as small, and a network keeps its resolution at the start
@@ -31,8 +33,25 @@ def choose_loss(targets: Sequence[Block]) -> tuple[Callable[..., Tensor], str]:
         return cross_entropy, "the target is one of several classes"
     if len(targets) == 1 and isinstance(targets[0], RegressionBlock):
         return mse, "the target is a number"
+    if len(targets) == 1 and isinstance(targets[0], MultiCategoryBlock):
+        return binary_cross_entropy, "the target is any number of labels"
+    if len(targets) == 1 and isinstance(targets[0], PointBlock):
+        return mse, "the targets are points"
+    if len(targets) == 1 and isinstance(targets[0], MaskBlock):
+        return cross_entropy, "the target is a class for each pixel"
     kinds = ", ".join(type(t).__name__ for t in targets) or "unknown (the loaders were not made from blocks)"
     raise ValueError(f"which loss fits is not clear, the targets are {kinds}: give loss_func=, for example mnist_loss")
+
+
+def model_outputs(dls: DataLoaders) -> int:
+    """How many numbers the model has to give for the targets. `ValueError` where the blocks do not say it."""
+    numbers = sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock))
+    numbers += sum(2 * b.n for b in dls.targets if isinstance(b, PointBlock))
+    outputs = len(dls.vocab) or numbers
+    if not outputs:
+        kinds = ", ".join(type(t).__name__ for t in dls.targets) or "unknown (the loaders were not made from blocks)"
+        raise ValueError(f"how many outputs the model needs is not clear, the targets are {kinds}: give a model")
+    return outputs
 
 
 def build_model(model: Any, dls: DataLoaders, seed: int) -> nn.Module:
@@ -62,7 +81,7 @@ def named_model(arch: str, dls: DataLoaders) -> nn.Module:
     """The image model called `arch`, for the data's channels, classes and size."""
     if not dls.blocks or not isinstance(dls.blocks[0], ImageBlock):
         raise ValueError(f"Learner: the model {arch!r} is for images, and the data has none; give a torch.nn.Module")
-    outputs = len(dls.vocab) or sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock))
+    outputs = model_outputs(dls)
     side = min(dls.one_batch()[0].shape[2:])
     return image_model(arch, classes=outputs, in_channels=dls.blocks[0].channels, small_images=side <= SMALL_SIDE)
 

@@ -1,35 +1,31 @@
 """`Learner`: data, model, loss and optimiser in one hand, with the book's words. It has no maths of its own."""
 
-import functools
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.amp.grad_scaler import GradScaler
 
+from satsuma.data.checks import warn_user
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
 from satsuma.data.seeds import as_seed
 from satsuma.errors import spelled
-from satsuma.functional.links import activation_for, decode_for, part_name
-from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
-from satsuma.hooks.progress import Progress, say
+from satsuma.functional.label_metrics import LabelReport
+from satsuma.functional.links import part_name
+from satsuma.hooks.progress import say
 from satsuma.hooks.recorder import Recorder
 from satsuma.learner.arguments import (
-    refuse_course,
     refuse_cycle,
-    refuse_loader,
+    refuse_fine_tune,
+    refuse_mixing,
     refuse_negative,
     refuse_not_positive,
     refuse_settings,
-    refuse_stopping,
-    split_groups,
     whole_epochs,
 )
-from satsuma.learner.checks import check_first_batch, check_weights, explained, items_losses
+from satsuma.learner.checks import check_first_batch
 from satsuma.learner.choices import (
     build_model,
     choose_loss,
@@ -38,29 +34,27 @@ from satsuma.learner.choices import (
     listed_metrics,
     make_checkpoint,
 )
-from satsuma.learner.recording import (
-    given_arguments,
-    named_weights,
-    non_finite_message,
-    refuse_used,
-    result_facts,
-    weights_path,
-    write_recipe,
-)
+from satsuma.learner.fitting import fine_tuned, fitted, rates_found
+from satsuma.learner.freezing import frozen_text, set_frozen
+from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
+from satsuma.learner.recording import data_recipe, given_arguments, result_facts, weights_path
+from satsuma.learner.resizing import changed_loaders
 from satsuma.learner.results import make_predictor, show_results
+from satsuma.learner.running import checked_run, new_run, objective_of, one_cycle_run, validation_of
 from satsuma.learner.table import EpochTable
-from satsuma.optim.groups import build_optimizer
+from satsuma.learner.tta import TTA, augmented_answers
 from satsuma.optim.optimizers import AdamW
-from satsuma.optim.schedules import constant, one_cycle, one_cycle_momentum
+from satsuma.optim.schedules import constant
 from satsuma.ship.model_file import write_model
 from satsuma.ship.predictor import Prediction, Predictor
 from satsuma.train.checkpoint import load_weights, save_weights
-from satsuma.train.early_stopping import EarlyStopping, resolved
-from satsuma.train.evaluate import Evaluation, evaluate, predict_batches
-from satsuma.train.fit import NonFiniteLossError, Observer, Validation, fit
-from satsuma.train.lr_find import RateFinder, lr_find
-from satsuma.train.objectives import penalised, supervised
+from satsuma.train.early_stopping import EarlyStopping
+from satsuma.train.evaluate import Evaluation, evaluate
+from satsuma.train.fit import Observer, Validation
+from satsuma.train.lr_find import RateFinder
+from satsuma.train.mixing import CutMix, MixUp
 from satsuma.train.precision import autocast_dtype, pick_device, pick_precision, placed_model
+from satsuma.train.profile import Profile, profile
 from satsuma.train.run import Run
 
 if TYPE_CHECKING:
@@ -74,9 +68,13 @@ class Learner:
     `loss_func(outputs, *targets)`: chosen by the target's block if not given, and said. `opt_func(groups, lr=)`: any
     of `sm.SGD, Adam, AdamW, AdaGrad, RMSprop` or torch's. `metrics`: functions `(outputs, targets)`, or torchmetrics'.
     `wd`: weight decay, not applied to biases and normalisation. `splitter(model)`: lists of parameters, the layer
-    groups that discriminative rates are spread over. `max_norm`: clip the gradients' norm. `micro`: the most samples
+    groups that discriminative rates are spread over and `freeze` freezes. `batch_norm`: in frozen groups normalisation
+    goes on learning ("train"), or is "frozen" as well. `max_norm`: clip the gradients' norm. `micro`: the most samples
     at once in the model (memory). `l1`, `l2`: penalties on weights. `input_noise`: deviation of noise on inputs.
-    `precision`: "float32", "bf16", "fp16" (CUDA) or "auto". `hooks`: observers beside the table and the recorder.
+    `mixup`: `MixUp()` or `CutMix()`, and `label_smoothing`, the share of a target that is spread over all classes:
+    both in training only, so that validation losses stay comparable.
+    `precision`: "float32", "bf16", "fp16" (CUDA) or "auto". `compile`: True, or a backend's name, for `torch.compile`;
+    the first step then takes long, and the learner says how long. `hooks`: observers beside the table and the recorder.
     `run_dir`: a folder for history, checkpoints and recipe. `progress=False`: print nothing.
     Raises `ValueError` before the first step where data, model, loss and metrics do not fit together.
     """
@@ -92,15 +90,19 @@ class Learner:
         lr: float = 1e-3,
         metrics: Callable[..., Any] | Sequence[Callable[..., Any]] = (),
         wd: float | None = None,
-        splitter: Callable[[nn.Module], Sequence[Iterable[nn.Parameter]]] | None = None,
+        splitter: Callable[[nn.Module], Sequence[Any]] | None = None,
+        batch_norm: str = "train",
         max_norm: float | None = None,
         micro: int | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         input_noise: float = 0.0,
+        mixup: MixUp | CutMix | None = None,
+        label_smoothing: float = 0.0,
         seed: int = 42,
         device: str | torch.device = "auto",
         precision: str = "auto",
+        compile: bool | str = False,
         hooks: Sequence[Observer] = (),
         run_dir: str | Path | None = None,
         path: str | Path = ".",
@@ -108,23 +110,30 @@ class Learner:
     ) -> None:
         if not isinstance(dls, DataLoaders):
             raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
-        refuse_settings(opt_func, loss_func, lr, wd, progress, run_dir)
+        refuse_settings(opt_func, loss_func, lr, wd, batch_norm, compile, progress, run_dir)
         refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
         refuse_not_positive(max_norm=max_norm, micro=micro)
         self.seed = as_seed(seed)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.device = pick_device(device)
-        self.dls = dls if self.device.type == "cpu" else dls.to(self.device)
+        self._dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
         self.model = placed_model(build_model(model, self.dls, self.seed), self.device)
         initialise_lazy(self.model, self.dls, self.seed, self.device)
         chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
         self.loss_func: Callable[..., Tensor] = chosen.to(self.device) if isinstance(chosen, nn.Module) else chosen
-        self.opt_func, self.lr, self.wd, self.splitter = opt_func, lr, wd, splitter
+        refuse_mixing(self.loss_func, mixup, label_smoothing)
+        self.label_smoothing, self.mixup = label_smoothing, mixup
+        self.opt_func, self.lr, self.wd = opt_func, lr, wd
+        self.splitter, self.batch_norm = splitter, batch_norm
+        self.frozen_to = 0  # the first layer group that learns
+        self.resting: list[nn.Module] = []  # the layers that freezing has put into evaluation mode
         self.metrics = listed_metrics(metrics)
         self.max_norm, self.micro = max_norm, micro
         self.l1, self.l2, self.input_noise = l1, l2, input_noise
         self.precision = pick_precision(precision, self.device, self.model)
+        self.compile = compile
+        self.compile_s: float | None = None  # what the first step of a compiled model took
         self.path = Path(path)
         self.progress = progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
@@ -134,6 +143,23 @@ class Learner:
         self.weights_epoch: int | None = None  # the evaluated epoch that the weights are of; None where there is none
         self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
         self.checked = False
+        self.title = model if isinstance(model, str) else type(self.model).__name__
+        self.made: tuple[str, dict[str, Any]] = ("Learner", {})  # the function that made it, for the recipe
+        self.normalize: Any = None  # what the data are normalised by, where that follows the model's weights
+        self.first_data: dict[str, Any] | None = None  # the recipe of the first loaders, once there are others
+        self.features_of = ""  # the model whose features this learner's data are
+
+    @property
+    def dls(self) -> DataLoaders:
+        """The loaders. Others may be given between fits (larger images, say), if their targets are the same."""
+        return self._dls
+
+    @dls.setter
+    def dls(self, dls: DataLoaders) -> None:
+        self.first_data = self.first_data or data_recipe(self._dls)
+        self._dls = changed_loaders(self, dls)
+        self.checked = False
+        self.calls.append(("dls", {"data": data_recipe(self._dls)}))
 
     def __repr__(self) -> str:
         return f"Learner({self.headline()})"
@@ -142,10 +168,10 @@ class Learner:
         """What is trained on what, in one line."""
         parameters = sum(p.numel() for p in self.model.parameters())
         valid = f", {len(self.dls.valid.dataset):,} valid" if self.dls.valid else ""
-        name = self.model_source if isinstance(self.model_source, str) else type(self.model).__name__
+        compiled = ", compiled" if self.compile else ""
         return (
-            f"{name}, {parameters:,} parameters; {len(self.dls.train.dataset):,} train{valid} samples; "
-            f"batch size {self.dls.bs}; {self.device}, {self.precision}"
+            f"{self.title}, {parameters:,} parameters{frozen_text(self)}; {len(self.dls.train.dataset):,} train{valid} "
+            f"samples; batch size {self.dls.bs}; {self.device}, {self.precision}{compiled}"
         )
 
     # --- training -------------------------------------------------------------------------------------------------
@@ -171,8 +197,8 @@ class Learner:
         n_epoch = whole_epochs("fit", n_epoch)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd}
         call["early_stopping"] = early_stopping
-        run = self._checked_run(lr, schedule=schedule, momentum=momentum, wd=wd)
-        return self._trained(run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
+        run = checked_run(self, lr, schedule=schedule, momentum=momentum, wd=wd)
+        return fitted(self, run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
 
     @spelled
     def fit_one_cycle(
@@ -197,71 +223,80 @@ class Learner:
         refuse_cycle(div, div_final, pct_start, moms)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final}
         call |= {"pct_start": pct_start, "moms": moms, "wd": wd, "early_stopping": early_stopping}
-        total = n_epoch * len(self.dls.train)
-        schedule = functools.partial(one_cycle, total=total, pct_start=pct_start, div=div, div_final=div_final)
-        momentum = None
-        if moms is not None:
-            high, low = moms
-            momentum = functools.partial(one_cycle_momentum, total=total, pct_start=pct_start, high=high, low=low)
-        run = self._checked_run(lr_max, schedule=schedule, momentum=momentum, wd=wd)
-        return self._trained(run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
+        run = one_cycle_run(self, n_epoch, lr_max, div=div, div_final=div_final, pct_start=pct_start, moms=moms, wd=wd)
+        return fitted(self, run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
 
-    def _checked_run(
+    @spelled
+    def fine_tune(
         self,
-        lr: float | slice | Sequence[float] | None,
+        epochs: int,
+        base_lr: float = 2e-3,
+        freeze_epochs: int = 1,
         *,
-        schedule: Callable[[int], float],
-        momentum: Callable[[int], float] | None,
-        wd: float | None,
-    ) -> Run:
-        """`make_run` after a look at whether everything fits together."""
-        refuse_course(self.lr if lr is None else lr, wd, schedule, momentum)
-        self.check()
-        check_weights(self.model)
-        return self.make_run(lr, schedule=schedule, momentum=momentum, wd=wd)
-
-    def _trained(
-        self, run: Run, n_epoch: int, early_stopping: EarlyStopping | None, call: tuple[str, dict[str, Any]]
+        lr_mult: float = 100.0,
+        pct_start: float = 0.3,
+        div: float = 5.0,
+        div_final: float = 1e5,
+        moms: tuple[float, float] | None = (0.95, 0.85),
+        wd: float | None = None,
+        early_stopping: EarlyStopping | None = None,
     ) -> EpochTable:
-        """Both fits: train, and leave the records in order however it ends. `call`: the method and its arguments."""
-        refuse_stopping(early_stopping)
-        stopping = None
-        if early_stopping is not None:
-            stopping = resolved(early_stopping, self.metrics, self.dls.valid is not None)
-        if self.run_dir is not None and not self.calls:
-            refuse_used(self.run_dir)
-        self.calls.append(call)
-        if self.run_dir is not None:
-            write_recipe(self, self.run_dir)
-        try:
-            rows = fit(
-                run,
-                self.dls.train,
-                epochs=n_epoch,
-                batch_size=min(self.dls.bs, len(self.dls.train.dataset)),
-                validation=self.validation(),
-                hooks=self._observers(),
-                micro=self.micro,
-                early_stopping=stopping,
-            )
-        except NonFiniteLossError as error:
-            kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
-            message = f"{non_finite_message(self, error)} The weights are back as they were {kept}."
-            raise FloatingPointError(message) from error
-        except RuntimeError as error:
-            raise explained(error, self.model, self.dls) from error
-        finally:
-            self.epochs_done += math.ceil(run.step / len(self.dls.train))
-            self.weights_epoch = run.weights_epoch
-            if not run.step:  # nothing was trained
-                self.calls.pop()
-        if run.stop == INTERRUPTED:
-            raise KeyboardInterrupt
-        if self.progress and run.stop:
-            say(f"stopped: {run.stop}")
-        if self.progress and run.weights_epoch != rows[-1].epoch:
-            say(f"the weights are those of epoch {run.weights_epoch}, the best")
-        return EpochTable(rows, run.weights_epoch)
+        """Train the last layer group alone for `freeze_epochs`, then all of them for `epochs`; the rows of both.
+
+        Each stage is one cycle: first to `base_lr`; then to half of it in the last group, spread down to `lr_mult`
+        times less in the first. `early_stopping` watches each stage by itself.
+        Source: Howard and Gugger, *fastai: A Layered API for Deep Learning*, 2020 (`Learner.fine_tune`).
+        """
+        epochs = whole_epochs("fine_tune", epochs)
+        refuse_fine_tune(base_lr, freeze_epochs, lr_mult)
+        refuse_cycle(div, div_final, pct_start, moms)
+        call: dict[str, Any] = {"epochs": epochs, "base_lr": base_lr, "freeze_epochs": freeze_epochs}
+        call |= {"lr_mult": lr_mult, "pct_start": pct_start, "div": div, "div_final": div_final, "moms": moms}
+        call |= {"wd": wd, "early_stopping": early_stopping}
+        return fine_tuned(
+            self,
+            epochs,
+            base_lr,
+            freeze_epochs=freeze_epochs,
+            lr_mult=lr_mult,
+            pct_start=pct_start,
+            div=div,
+            div_final=div_final,
+            moms=moms,
+            wd=wd,
+            early_stopping=early_stopping,
+            call=("fine_tune", given_arguments(self.fine_tune, call)),
+        )
+
+    def freeze(self) -> None:
+        """Only the last layer group learns from now on."""
+        set_frozen(self, -1)
+        if not self.frozen_to:
+            warn_user("freeze: the model is one layer group, so nothing is frozen; splitter= divides it into several")
+        self.calls.append(("freeze", {}))
+
+    def freeze_to(self, n: int) -> None:
+        """Only the layer groups from number `n` on learn from now on; -2 is the last two."""
+        set_frozen(self, n)
+        self.calls.append(("freeze_to", {"n": n}))
+
+    def unfreeze(self) -> None:
+        """All layer groups learn from now on."""
+        set_frozen(self, 0)
+        self.calls.append(("unfreeze", {}))
+
+    @spelled
+    def precompute(self, *, views: int = 0) -> "Learner":
+        """A learner of this model's head on the features of its body, which are computed here and now.
+
+        Training it costs almost nothing and trains this learner's head, since they share it; the body stays as it is,
+        normalisation too. `views`: how many augmented views of each training item are kept, of which each epoch sees
+        the next; 0: the items as validation sees them. `mixup` is left out: features are no pictures.
+        Raises `ValueError` for a model without body and head.
+        """
+        from satsuma.learner.precompute import head_learner
+
+        return head_learner(self, views)
 
     def make_run(
         self,
@@ -272,60 +307,22 @@ class Learner:
         wd: float | None = None,
     ) -> Run:
         """A fresh `Run` of this learner's model: what `fit` trains, for a loop of your own."""
-        groups = split_groups(self.splitter, self.model)
-        rate = self.lr if lr is None else lr
-        decay = self.wd if wd is None else wd
-        return Run(
-            model=self.model,
-            optimizer=build_optimizer(self.opt_func, groups, lr=rate, weight_decay=decay),
-            objective=self.objective(),
-            schedule=schedule,
-            momentum=momentum,
-            max_norm=self.max_norm,
-            scaler=GradScaler(self.device.type) if self.precision == "fp16" else None,
-            seed=self.seed,
-            first_epoch=self.epochs_done,
-            weights_epoch=self.weights_epoch,
-        )
+        return new_run(self, lr, schedule=schedule, momentum=momentum, wd=wd)
 
     def objective(self) -> Callable[..., Tensor]:
         """What is minimised: the loss, with noise and penalties if asked for."""
-        objective: Callable[..., Tensor] = functools.partial(
-            supervised,
-            loss_func=self.loss_func,
-            n_inp=self.dls.n_inp,
-            autocast=autocast_dtype(self.precision),
-            input_noise=self.input_noise,
-        )
-        if self.l1 or self.l2:
-            return functools.partial(penalised, objective=objective, l1=self.l1, l2=self.l2)
-        return objective
+        return objective_of(self)
 
     def validation(self) -> Validation | None:
         """How an epoch is judged; None without validation data."""
-        if self.dls.valid is None:
-            return None
-        return Validation(
-            data=self.dls.valid,
-            loss_func=self.loss_func,
-            metrics=self.metrics,
-            n_inp=self.dls.n_inp,
-            autocast=autocast_dtype(self.precision),
-        )
-
-    def _observers(self) -> list[Observer]:
-        """Those that keep what was trained come first, so that one that fails after them loses nothing."""
-        own: list[Observer] = [StopOnInterrupt(), self.recorder]
-        if self.checkpoint is not None:
-            own.append(self.checkpoint)
-        return [*own, *([Progress()] if self.progress else []), *self.hooks]
+        return validation_of(self)
 
     def check(self) -> None:
         """Once: say what will be trained, and refuse what does not fit together."""
         if self.checked:
             return
         autocast = autocast_dtype(self.precision)
-        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast, self.micro)
+        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast, self.micro, self.mixup)
         self.checked = True
         if self.progress:
             say(self.headline())
@@ -337,36 +334,19 @@ class Learner:
         self, *, start_lr: float = 1e-7, end_lr: float = 10.0, steps: int = 100, diverged: float = 4.0
     ) -> RateFinder:
         """Sweep the learning rate on a copy of the model: suggestions, and `.plot()`. The learner does not change."""
+        return rates_found(self, start_lr=start_lr, end_lr=end_lr, steps=steps, diverged=diverged)
+
+    @spelled
+    def profile(self, *, steps: int = 20) -> Profile:
+        """Where the time of `steps` training steps goes, from files to updates. The learner does not change."""
         self.check()
-        try:
-            found = lr_find(
-                self.make_run(),
-                self.dls.train,
-                start_lr=start_lr,
-                end_lr=end_lr,
-                steps=steps,
-                diverged=diverged,
-                micro=self.micro,
-            )
-        except RuntimeError as error:
-            raise explained(error, self.model, self.dls) from error
-        if self.progress:
-            say(
-                f"suggested rates: minimum/10 {found.minimum:.2g}, steepest {found.steepest:.2g}, valley "
-                f"{found.valley:.2g}; valley is the careful choice"
-            )
-        return found
+        run = self.make_run()
+        return profile(run, self.dls.train, validation=self.validation(), steps=steps, micro=self.micro)
 
     # --- using the model ------------------------------------------------------------------------------------------
 
     def loader(self, dl: DataLoader | None, ds_idx: int) -> DataLoader:
-        if dl is not None:
-            refuse_loader(dl)
-            return dl.to(self.device)
-        if not isinstance(ds_idx, int) or not 0 <= ds_idx < len(self.dls.loaders):
-            raise ValueError(f"there is no loader {ds_idx!r}; the learner has {len(self.dls.loaders)} (0 is training)")
-        loader = self.dls[ds_idx]
-        return loader.new(shuffle=False, drop_last=False, augment=False) if ds_idx == 0 else loader
+        return chosen_loader(self, dl, ds_idx)
 
     @spelled
     def validate(self, dl: DataLoader | None = None, ds_idx: int = 1) -> Evaluation:
@@ -386,23 +366,32 @@ class Learner:
     ) -> tuple[Any, ...]:
         """Predictions (probabilities [N K], or values) and targets of a loader: `preds, targets[, decoded][, losses]`.
 
-        `with_decoded` adds the decided classes [N], `with_loss` each item's own loss [N]. A loader without targets
-        gives None for them.
+        `with_decoded` adds the decided classes [N] (of several labels each True or False, [N K]), `with_loss` each
+        item's own loss [N]. A loader without targets gives None for them.
         """
-        loader = self.loader(dl, ds_idx)
-        outputs, targets = predict_batches(
-            self.model, loader, n_inp=self.dls.n_inp, autocast=autocast_dtype(self.precision)
-        )
-        probabilities = activation_for(self.loss_func)(outputs)
-        found: list[Any] = [probabilities, targets[0] if len(targets) == 1 else (targets or None)]
-        if with_decoded:
-            found.append(decode_for(self.loss_func)(probabilities))
-        if with_loss:
-            if not targets:
-                raise ValueError("get_preds: with_loss=True needs a loader that has targets")
-            with torch.no_grad():
-                found.append(items_losses(self.loss_func, outputs, targets))
-        return tuple(found)
+        return predictions(self, self.loader(dl, ds_idx), with_loss=with_loss, with_decoded=with_decoded)
+
+    @spelled
+    def tta(
+        self,
+        dl: DataLoader | None = None,
+        ds_idx: int = 1,
+        *,
+        n: int = 4,
+        beta: float = 0.25,
+        use_max: bool = False,
+    ) -> TTA:
+        """Predictions from `n` augmented views of each item and the plain one: `preds, targets = learn.tta()`.
+
+        The views go through the transforms of training. `beta`: the plain view's share; the others' mean has the
+        rest. `use_max`: the highest of all views instead. The learner and its data do not change.
+        Raises `ValueError` where there is no random transform.
+        """
+        return augmented_answers(self, self.loader(dl, ds_idx), n, beta, use_max)
+
+    def label_report(self, dl: DataLoader | None = None, ds_idx: int = 1) -> LabelReport:
+        """Precision, recall, F1 and average precision of every label, where an item has any number of them."""
+        return scores_of_labels(self, self.loader(dl, ds_idx))
 
     def predictor(self) -> Predictor:
         """The model with all it needs to predict, and nothing of training. It shares the learner's weights."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from satsuma.data.dataloaders import DataLoaders
 from satsuma.learner.table import row_of
 from satsuma.ship.code import to_code
 from satsuma.ship.recipe import opaque_parts, to_recipe
@@ -26,7 +27,6 @@ SHOWN = 8  # items of a batch that a message lists
 
 def learner_recipe(learn: "Learner") -> dict[str, Any]:
     """The whole run as JSON: data, model, how it was trained, and on what."""
-    dls = learn.dls
     model = learn.model_source if not isinstance(learn.model_source, torch.nn.Module) else learn.model
     settings = {
         "loss_func": learn.loss_func,
@@ -34,35 +34,48 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
         "lr": learn.lr,
         "metrics": learn.metrics,
         "wd": learn.wd,
-        "splitter": learn.splitter,
+        "splitter": learn.splitter if learn.made[0] == "Learner" else None,  # others choose their own
+        "batch_norm": learn.batch_norm,
         "max_norm": learn.max_norm,
         "micro": learn.micro,
         "l1": learn.l1,
         "l2": learn.l2,
         "input_noise": learn.input_noise,
+        "mixup": learn.mixup,
+        "label_smoothing": learn.label_smoothing,
         "seed": learn.seed,
         "device": str(learn.device),
         "precision": learn.precision,
+        "compile": learn.compile,
     }
     return {
-        "data": {
-            "block": None if dls.block is None else to_recipe(dls.block),
-            "source": to_recipe(Path(dls.source).absolute())  # the recipe may be run from anywhere
-            if isinstance(dls.source, str | Path)
-            else {"opaque": repr(dls)},
-            "bs": dls.bs,
-            "seed": dls.train.seed,
-            "workers": dls.train.workers,
-            "drop_last": dls.train.drop_last,
-            **({"on_unreadable": "skip"} if dls.report.unreadable else {}),
-        },
+        "data": learn.first_data or data_recipe(learn.dls),
         "model": to_recipe(model),
+        **({} if learn.made[0] == "Learner" else {"made": call_recipe(*learn.made)}),
         "settings": {name: to_recipe(value) for name, value in settings.items()},
-        "fits": [
-            {"method": name, "arguments": {k: to_recipe(v) for k, v in call.items()}} for name, call in learn.calls
-        ],
+        "fits": [call_recipe(name, call) for name, call in learn.calls],
         "versions": {"satsuma": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def data_recipe(dls: DataLoaders) -> dict[str, Any]:
+    """The loaders as JSON."""
+    return {
+        "block": None if dls.block is None else to_recipe(dls.block),
+        "source": to_recipe(Path(dls.source).absolute())  # the recipe may be run from anywhere
+        if isinstance(dls.source, str | Path)
+        else {"opaque": repr(dls)},
+        "bs": dls.bs,
+        "seed": dls.train.seed,
+        "workers": dls.train.workers,
+        "drop_last": dls.train.drop_last,
+        **({"on_unreadable": "skip"} if dls.report.unreadable else {}),
+    }
+
+
+def call_recipe(name: str, call: dict[str, Any]) -> dict[str, Any]:
+    """A call as JSON; that of new loaders, `dls`, holds them as JSON already."""
+    return {"method": name, "arguments": call if name == "dls" else {k: to_recipe(v) for k, v in call.items()}}
 
 
 def write_recipe(learn: "Learner", folder: Path) -> None:
@@ -77,9 +90,16 @@ def recipe_code(recipe: dict[str, Any], name: str) -> str:
     imports = {"import satsuma as sm"}
     settings = recipe["settings"]
     lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if not left_out(k, v)]
-    fits = [f"learn.{call['method']}({call_arguments(call['arguments'], imports)})" for call in recipe["fits"]]
-    body = ["data = " + data_code(recipe["data"], imports), "learn = sm.Learner(", "    data,"]
-    body += [f"    {to_code(recipe['model'], imports)},", *lines, ")", *fits]
+    fits = [fit_code(call, imports) for call in recipe["fits"]]
+    if "made" in recipe:
+        made = recipe["made"]
+        name, given = made["method"], {k: v for k, v in made["arguments"].items() if k != "arch"}
+        first = to_code(made["arguments"]["arch"], imports)
+        lines = [*(f"    {k}={to_code(v, imports)}," for k, v in given.items()), *lines]
+    else:
+        name, first = "Learner", to_code(recipe["model"], imports)
+    body = ["data = " + data_code(recipe["data"], imports), f"learn = sm.{name}(", "    data,"]
+    body += [f"    {first},", *lines, ")", *fits]
     title = f"The run {name!r} as code. Run this file to train it again.".replace('"', "'")
     yours = dict.fromkeys(opaque_parts(recipe))
     if yours:
@@ -96,13 +116,23 @@ def data_code(data: dict[str, Any], imports: set[str]) -> str:
     return f"sm.DataBlock(\n{parts}).dataloaders({to_code(data['source'], imports)}, {options})"
 
 
+def fit_code(call: dict[str, Any], imports: set[str]) -> str:
+    """A call as a line of the script."""
+    if call["method"] == "dls":
+        return "learn.dls = " + data_code(call["arguments"]["data"], imports)
+    return f"learn.{call['method']}({call_arguments(call['arguments'], imports)})"
+
+
 def call_arguments(arguments: dict[str, Any], imports: set[str]) -> str:
     return ", ".join(f"{k}={to_code(v, imports)}" for k, v in arguments.items())
 
 
 def left_out(name: str, value: Any) -> bool:
     """Whether a setting is as it is without being given."""
-    return value is None or value == [] or (name in ("l1", "l2", "input_noise") and value == 0)
+    if name == "batch_norm":
+        return bool(value == "train")
+    zero = ("l1", "l2", "input_noise", "label_smoothing", "compile")
+    return value is None or value == [] or (name in zero and value in (0, False))
 
 
 def given_arguments(method: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from satsuma.data.multi_category import label_text
 from satsuma.data.show import as_picture, grid, undone
 from satsuma.hooks.progress import epoch_cells, epoch_header
 from satsuma.inspect.report import Report, write_report
@@ -67,7 +68,9 @@ def hardest(learn: "Learner") -> "Figure | None":
     block = learn.dls.targets[0] if learn.dls.targets else None
     titles = []
     for i in worst:
-        names = [str(t.tolist() if block is None else block.decode(t)) for t in (targets[i].cpu(), decided[i].cpu())]
+        names = [
+            label_text(t.tolist() if block is None else block.decode(t)) for t in (targets[i].cpu(), decided[i].cpu())
+        ]
         titles.append(f"is {names[0]}, said {names[1]}\nloss {float(losses[i]):.2f}")
     return grid(pictures, titles, nrows=-(-len(worst) // 6), ncols=min(6, len(worst)), size=1.5)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from torch.utils.data import Subset
 
+from satsuma.data.multi_category import label_text
 from satsuma.data.show import as_picture, grid, title, undone
 from satsuma.data.transforms import is_training_only
 from satsuma.ship.predictor import Predictor
@@ -23,7 +24,7 @@ def show_results(learn: "Learner", nrows: int, ncols: int) -> "Figure":
     batch = loader.new(Subset(loader.dataset, [i * total // n for i in range(n)]), batch_size=n).one_batch()
     predictor = learn.predictor()
     answers = predictor.answers(predictor.outputs(batch[: learn.dls.n_inp]))
-    titles = [f"is {title(learn.dls, batch, i)}\nsaid {answers[i].label}" for i in range(n)]
+    titles = [f"is {title(learn.dls, batch, i)}\nsaid {label_text(answers[i].label)}" for i in range(n)]
     pictures = [as_picture(undone(learn.dls, batch[0][i])) for i in range(n)]
     return grid(pictures, titles, nrows=nrows, ncols=ncols)
 

@@ -120,17 +120,21 @@ class ResNet(nn.Module):
         self.layer3 = resnet_stage(block, 128 * widening, 256, layers[2], stride=2)
         self.layer4 = resnet_stage(block, 256 * widening, 512, layers[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * widening, classes)
+        self.n_features = 512 * widening  # channels of `forward_features`
+        self.fc = nn.Linear(self.n_features, classes)
         initialise_resnet(self, zero_init_residual=zero_init_residual)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward_features(self, x: Tensor) -> Tensor:
+        """What the body finds, before the average over the picture: [B n_features H/32 W/32]."""
         x = self.relu(self.bn1(self.conv1(x)))  # [B 64 H/2 W/2]        small_images: [B 64 H W]
         x = self.maxpool(x)  # [B 64 H/4 W/4], from here on e is 1 (basic) or 4 (bottleneck)
         x = self.layer1(x)  # [B 64e H/4 W/4]
         x = self.layer2(x)  # [B 128e H/8 W/8]
         x = self.layer3(x)  # [B 256e H/16 W/16]
-        x = self.layer4(x)  # [B 512e H/32 W/32]
-        x = self.avgpool(x).flatten(1)  # [B 512e]
+        return self.layer4(x)  # type: ignore[no-any-return]  # [B 512e H/32 W/32]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.avgpool(self.forward_features(x)).flatten(1)  # [B 512e]
         return self.fc(x)  # type: ignore[no-any-return]  # [B K]
 
 

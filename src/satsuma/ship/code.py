@@ -19,7 +19,7 @@ IMPORTS = {
 def to_code(recipe: Any, imports: set[str]) -> str:
     """Python for the JSON form of a value; the import lines it needs are added to `imports`.
 
-    >>> to_code({"new": "satsuma.vision.resize.Resize", "kwargs": {"size": 224}}, set())
+    >>> to_code({"new": "satsuma.vision.geometry.Resize", "kwargs": {"size": 224}}, set())
     'sm.Resize(size=224)'
     """
     if isinstance(recipe, list):
@@ -34,7 +34,7 @@ def to_code(recipe: Any, imports: set[str]) -> str:
 
 
 def name_code(name: str, imports: set[str]) -> str:
-    """`sm.Resize` for `satsuma.vision.resize.Resize`, `nn.Linear` for `torch.nn.Linear`."""
+    """`sm.Resize` for `satsuma.vision.geometry.Resize`, `nn.Linear` for `torch.nn.Linear`."""
     module, _, last = name.rpartition(".")
     if module.startswith("satsuma.") and last not in dir(satsuma):
         imports.add(f"from {module} import {last}")

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn import functional as F
 
-from satsuma.data.blocks import Block, CategoryBlock
+from satsuma.data.blocks import Block
 from satsuma.data.transforms import make_steps
 from satsuma.errors import ModelFileError, spelled
 from satsuma.functional.links import (
@@ -27,7 +27,8 @@ from satsuma.functional.links import (
     loss_meaning,
 )
 from satsuma.functional.losses import binary_cross_entropy, cross_entropy, mse, nll
-from satsuma.ship.predictor import Predictor
+from satsuma.nn.transfer import TransferModel
+from satsuma.ship.predictor import Predictor, names_columns
 from satsuma.ship.recipe import build_module, from_recipe, opaque_parts, to_recipe
 from satsuma.train.checkpoint import assign_weights, read_weights, save_weights
 from satsuma.train.precision import PRECISIONS, autocast_dtype, has_bf16_units, pick_device, placed_model
@@ -154,13 +155,12 @@ def load_learner(
 
 def refuse_other_outputs(path: str | Path, model: nn.Module, targets: Sequence[Block], loss: Any) -> None:
     """`ModelFileError` where the model's last layer can be told, and gives another number of classes than there are."""
-    last: nn.Module = model
+    last: nn.Module = model.head if isinstance(model, TransferModel) else model
     while isinstance(last, nn.Sequential) and len(last):
         last = last[-1]
-    by_class = loss_meaning(loss) in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES)
-    if not (by_class and isinstance(last, nn.Linear) and len(targets) == 1 and isinstance(targets[0], CategoryBlock)):
+    if not (isinstance(last, nn.Linear) and names_columns(loss, targets)):
         return
-    classes = len(targets[0].vocab)
+    classes = len(getattr(targets[0], "vocab", ()))
     if last.out_features != classes:
         raise ModelFileError(
             f"{path}: its model gives {last.out_features} numbers an item, but its blocks name {classes} classes"

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from satsuma.data.blocks import Block, CategoryBlock
-from satsuma.data.collate import collate
 from satsuma.data.dataloaders import input_getters
-from satsuma.data.prepare import batch_steps
-from satsuma.data.samples import Samples
-from satsuma.data.transforms import make_steps
+from satsuma.data.multi_category import MultiCategoryBlock
+from satsuma.data.prepare import make_samples
 from satsuma.functional.links import LOGITS_OF_CLASSES, LOGS_OF_CLASSES, activation_for, decode_for, loss_meaning
 from satsuma.functional.losses import shape_text
 from satsuma.train.evaluate import evaluation_mode
@@ -44,7 +42,7 @@ class Predictor:
     @property
     def vocab(self) -> tuple[Any, ...]:
         """The classes in the order of the probabilities; `()` for a regression."""
-        found = [b.vocab for b in self.blocks[self.n_inp :] if isinstance(b, CategoryBlock)]
+        found = [b.vocab for b in self.blocks[self.n_inp :] if isinstance(b, CategoryBlock | MultiCategoryBlock)]
         return found[0] if found else ()
 
     def predict(self, item: Any) -> Prediction:
@@ -63,9 +61,9 @@ class Predictor:
     def inputs(self, items: Sequence[Any]) -> tuple[Tensor, ...]:
         """The batch of inputs, each [B ...], through the transforms of validation."""
         blocks = self.blocks[: self.n_inp]
-        samples = Samples(list(items), input_getters(self.n_inp), blocks, make_steps(self.item_tfms))
-        batch = tuple(t.to(self.device) for t in collate([samples[i] for i in range(len(samples))]))
-        steps = batch_steps(blocks, self.batch_tfms)
+        getters = input_getters(self.n_inp)
+        samples, steps = make_samples(list(items), getters, blocks, self.item_tfms, self.batch_tfms)
+        batch = tuple(t.to(self.device) for t in samples.batch(range(len(samples)), [None] * len(samples)))
         return batch if steps is None else steps(batch, None)
 
     def outputs(self, inputs: tuple[Tensor, ...]) -> Any:
@@ -85,21 +83,36 @@ class Predictor:
             )
         probabilities = activation_for(self.loss)(outputs).cpu()
         self.refuse_other_classes(probabilities)
-        decided = decode_for(self.loss)(probabilities)
         targets = self.blocks[self.n_inp :]
+        decided = decider(self.loss, targets)(probabilities)
         return [
             Prediction(targets[0].decode(index) if targets else bare(index), index, row)
             for index, row in zip(decided, probabilities, strict=True)
         ]
 
     def refuse_other_classes(self, probabilities: Tensor) -> None:
-        if loss_meaning(self.loss) not in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES) or not self.vocab:
+        if not names_columns(self.loss, self.blocks[self.n_inp :]):
             return
-        if len(self.blocks) == self.n_inp + 1 and probabilities.shape[1] != len(self.vocab):
+        if probabilities.ndim < 2 or probabilities.shape[1] != len(self.vocab):
             raise ValueError(
-                f"the model gives {probabilities.shape[1]} numbers an item, but there are {len(self.vocab)} classes: "
+                f"the model gives {probabilities[0].numel()} numbers an item, but there are {len(self.vocab)} classes: "
                 f"the model and the classes are not of one training; load or export them together"
             )
+
+
+def decider(loss: Callable[..., Any], targets: Sequence[Block]) -> Callable[[Tensor], Tensor]:
+    """How to decide by probabilities: as `loss` says, where labels have a threshold by that."""
+    only = targets[0] if len(targets) == 1 else None
+    return decode_for(loss, threshold=only.threshold if isinstance(only, MultiCategoryBlock) else 0.5)
+
+
+def names_columns(loss: Callable[..., Any], targets: Sequence[Block]) -> bool:
+    """Whether the model's columns are the classes, or labels, of the only target's vocabulary."""
+    if len(targets) != 1:
+        return False
+    if isinstance(targets[0], MultiCategoryBlock):
+        return True
+    return isinstance(targets[0], CategoryBlock) and loss_meaning(loss) in (LOGITS_OF_CLASSES, LOGS_OF_CLASSES)
 
 
 def bare(value: Tensor) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from satsuma.data.seeds import STEP, mix_seed
+from satsuma.data.seeds import MIX, STEP, mix_seed, numpy_generator
 from satsuma.train.run import Batches, Run, Step
 
 
@@ -25,7 +25,7 @@ def train(run: Run, data: Batches, *, epochs: int, micro: int | None = None) -> 
             rate = set_rates(run)
             seed_step(run)
             clear_gradients(run)  # here, so that whoever reads a step can still look at its gradients
-            loss = add_gradients(run, batch, micro)
+            loss = add_gradients(run, mixed_batch(run, batch), micro)
             norm = clip_gradients(run)
             update_weights(run)
             run.step += 1
@@ -60,6 +60,13 @@ def seed_step(run: Run) -> None:
         torch.cuda.manual_seed_all(seed)
     elif torch.backends.mps.is_available():
         torch.mps.manual_seed(seed)
+
+
+def mixed_batch(run: Run, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What `run.mix` makes of the batch, a function of (seed, epoch offset, step): whole, so that `micro` is exact."""
+    if run.mix is None:
+        return batch
+    return run.mix(*batch, rng=numpy_generator(run.seed, MIX, run.first_epoch, run.step))
 
 
 def kept_random_states() -> AbstractContextManager[None]:

@@ -121,6 +121,7 @@ def copied_run(run: Run) -> Run:
         objective=run.objective,
         schedule=run.schedule,
         max_norm=run.max_norm,
+        mix=run.mix,
         scaler=copy.deepcopy(run.scaler),
         seed=run.seed,
         first_epoch=run.first_epoch,

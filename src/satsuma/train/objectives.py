@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from satsuma.functional.each_loss import loss_weights, reduction_of, unreduced_losses
 from satsuma.functional.losses import l1_penalty, l2_penalty
 
 
@@ -40,10 +41,42 @@ def supervised(
     `input_noise`: deviation of Gaussian noise added to floating-point inputs (Bishop, *Training with noise is
     equivalent to Tikhonov regularization*, 1995).
     """
-    inputs = batch[:n_inp]
-    if input_noise:
-        inputs = tuple(x + torch.randn_like(x) * input_noise if x.is_floating_point() else x for x in inputs)
-    return loss_func(forward(model, inputs, autocast), *batch[n_inp:])
+    return loss_func(forward(model, noised(batch[:n_inp], input_noise), autocast), *batch[n_inp:])
+
+
+def noised(inputs: tuple[Tensor, ...], input_noise: float) -> tuple[Tensor, ...]:
+    """Floating-point inputs plus Gaussian noise of deviation `input_noise`."""
+    if not input_noise:
+        return inputs
+    return tuple(x + torch.randn_like(x) * input_noise if x.is_floating_point() else x for x in inputs)
+
+
+def supervised_mixed(
+    model: nn.Module,
+    *batch: Tensor,
+    loss_func: Callable[..., Tensor],
+    n_inp: int = 1,
+    autocast: torch.dtype | None = None,
+    input_noise: float = 0.0,
+) -> Tensor:
+    """`supervised` for a batch that `MixUp` or `CutMix` made: each sample's loss is shared between two targets.
+
+    batch: inputs, targets, the partners' targets, and the shares [B] that the own targets have. Shares of 1 give what
+    `supervised` gives. `loss_func` must be able to give each sample's own loss, by `reduction="none"`.
+    """
+    inputs, shares = batch[:n_inp], batch[-1]
+    targets = batch[n_inp:-1]
+    own, partners = targets[: len(targets) // 2], targets[len(targets) // 2 :]
+    outputs = forward(model, noised(inputs, input_noise), autocast)
+    first, second = unreduced_losses(loss_func, outputs, own), unreduced_losses(loss_func, outputs, partners)  # [B ...]
+    share = shares.to(first.dtype).reshape(-1, *[1] * (first.ndim - 1))
+    losses = torch.lerp(second, first, share)
+    if reduction_of(loss_func) == "sum":
+        return losses.sum()
+    counts, others = loss_weights(loss_func, own), loss_weights(loss_func, partners)
+    if counts is None or others is None:
+        return losses.mean()
+    return losses.sum() / torch.lerp(others.to(first.dtype), counts.to(first.dtype), share).sum()
 
 
 def penalised(

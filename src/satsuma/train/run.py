@@ -23,7 +23,7 @@ class Run:
 
     `objective(model, *batch)` gives the loss []. `schedule(step)` is the factor on each parameter group's `base_lr`
     (its first `lr`, if it has none), `momentum(step)` the momentum itself. `max_norm` clips the gradients' joint norm.
-    `scaler` is for float16.
+    `mix(*batch, rng=)` remakes a whole batch before it is sliced: MixUp, CutMix. `scaler` is for float16.
     `first_epoch` counts the epochs of earlier fits, so that a second fit sees new orders and new dropout.
     A reason in `stop` ends training after the step. `weights_epoch`: the evaluated epoch at whose end the weights were
     as they are, which `fit` keeps up; None if there is none.
@@ -35,6 +35,7 @@ class Run:
     schedule: Callable[[int], float]
     momentum: Callable[[int], float] | None = None
     max_norm: float | None = None
+    mix: Callable[..., tuple[Tensor, ...]] | None = None
     scaler: GradScaler | None = None
     seed: int = 0
     first_epoch: int = 0

@@ -1,6 +1,6 @@
 """`ImageBlock`: pictures as blocks of a `DataBlock`. C channels, H height, W width."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from satsuma.data.arrays import pixels_to_float
 from satsuma.data.checks import FileFacts
-from satsuma.data.transforms import Steps, make_steps
+from satsuma.data.transforms import NO_TRANSFORMS, Steps, takes_rng
 from satsuma.errors import spelled_class
 from satsuma.vision.image import examine_image, read_image
+from satsuma.vision.path import ImagePath, lay_out, split_batch_tfms
 
 
 @spelled_class
 @dataclass(frozen=True, slots=True)
 class ImageBlock:
-    """An image from a path, an array or a PIL image: uint8 [C H W] as a sample, float32 [B C H W] in 0..1 as a batch.
+    """An image from a path, an array or a PIL image: float32 [C H W], through the transforms, in 0..1 without any.
 
-    `channels`: 1 (grey), 3 (RGB) or 4 (with transparency), whatever the file holds.
+    `channels`: 1 (grey), 3 (RGB) or 4 (with transparency), whatever the file holds. Geometry, colour and normalising
+    among the item and batch transforms are fused into one decode, one warp and one colour map for each sample.
     """
 
     channels: int = 3
@@ -38,19 +39,26 @@ class ImageBlock:
     def examine(self, value: Any) -> FileFacts:
         return examine_image(value)
 
+    def path(
+        self, item_tfms: tuple[Callable[..., Any], ...], batch_tfms: tuple[Callable[..., Any], ...]
+    ) -> tuple[ImagePath, tuple[Callable[..., Any], ...]]:
+        """How a sample is made, and the batch transforms that are left for the stacked batch."""
+        fused, rest = split_batch_tfms(batch_tfms)
+        transforms = (*item_tfms, *fused)
+        return ImagePath(self.channels, lay_out(transforms), any(takes_rng(t) for t in transforms)), rest
+
     def load(self, value: Any) -> Image.Image:
         return read_image(value, self.channels)
 
     def to_tensor(self, part: Any) -> Tensor:
-        if isinstance(part, Tensor):  # an item transform of the user's has made it one
+        if isinstance(part, Tensor):
             return part
         pixels = np.asarray(part)  # [H W] or [H W C]
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        # a copy in the order [C H W]: torch takes 100 times as long to turn the axes when it stacks
         return torch.from_numpy(np.array(planes, order="C"))
 
     def batch_steps(self) -> Steps:
-        return make_steps(pixels_to_float)
+        return NO_TRANSFORMS
 
     def decode(self, tensor: Tensor) -> Tensor:
         return tensor

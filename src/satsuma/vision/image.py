@@ -1,9 +1,10 @@
-"""Image files → RGB or grey pixels, whatever mode they were saved in."""
+"""Image files → RGB or grey pixels, whatever mode they were saved in. H height, W width, C channels."""
 
 import hashlib
 import io
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from satsuma.data.checks import FileFacts
 from satsuma.data.getters import get_files
 from satsuma.errors import spelled
+from satsuma.vision.jpeg import JpegHeader, decode_jpeg_at, jpeg_header
+from satsuma.vision.warp import box_filtered
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
 ORIENTATION = 0x0112  # the EXIF tag
@@ -28,23 +31,91 @@ def get_image_files(path: str | Path, *, recurse: bool = True, folders: Iterable
     return get_files(path, extensions=IMAGE_EXTENSIONS, recurse=recurse, folders=folders)
 
 
-def read_image(source: Any, channels: int = 3) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture of which only the header was read: its name, and its size upright. `pixels` decodes it."""
+
+    name: str
+    height: int
+    width: int
+    raw: bytes
+    header: JpegHeader | None  # of a JPEG that can be decoded at a fraction of its size
+    picture: Image.Image | np.ndarray | None  # opened, or given as such
+
+    def pixels(self, channels: int, shrink: int = 1) -> np.ndarray:
+        """uint8 [ceil(height / shrink) ceil(width / shrink) C], contiguous; `shrink` is 1, 2, 4 or 8.
+
+        JPEGs are decoded at that size; of anything else the mean over each square of `shrink` pixels is taken.
+        Raises `ValueError` that names the file and says what is wrong with it.
+        """
+        if self.header is not None:
+            try:
+                return decode_jpeg_at(self.raw, self.header, channels, shrink)
+            except ValueError:
+                pass  # Pillow reads more, or says what is wrong
+        if isinstance(self.picture, np.ndarray) and self.picture.ndim == 3 and self.picture.shape[2] == channels:
+            whole = np.ascontiguousarray(self.picture)
+        else:
+            opened = self.raw if self.picture is None else self.picture
+            whole = np.array(read_image(opened, channels, name=self.name))
+            whole = whole[..., None] if whole.ndim == 2 else whole
+        if shrink == 1:
+            return whole
+        return box_filtered(whole, (0, self.width), (0, self.height), shrink, shrink)
+
+
+def open_photo(source: Any) -> Photo:
+    """A `Photo` from a path, bytes, an array or a PIL image, as `read_image` takes them; raises what that raises."""
+    if isinstance(source, np.ndarray):
+        refuse_array(source)
+        return Photo("the image", source.shape[0], source.shape[1], b"", None, source)
+    if isinstance(source, Image.Image):
+        width, height = upright_size(source)
+        return Photo("the image", height, width, b"", None, source)
+    name, raw = named_bytes(source)
+    header = jpeg_header(raw)
+    if header is not None and header.plain:
+        refuse_bomb(header.width, header.height, name)
+        width, height = header.upright_size
+        return Photo(name, height, width, raw, header, None)
+    try:
+        width, height = upright_size(open_image(raw))
+    except Exception as error:
+        raise ValueError(f"{name}: {reason_for(raw, error)}") from error
+    return Photo(name, height, width, raw, None, None)
+
+
+def named_bytes(source: Any) -> tuple[str, bytes]:
+    """What to call a source in messages, and its bytes."""
+    if isinstance(source, bytes):
+        return "the image", source
+    if not isinstance(source, str | Path):
+        kind = type(source).__name__
+        raise TypeError(f"an image is a path, bytes, a NumPy array [H W C] or a PIL image, got {kind}")
+    with open(source, "rb") as opened:
+        return str(source), opened.read()
+
+
+def refuse_bomb(width: int, height: int, name: str = "") -> None:
+    if width * height > MAX_PIXELS:
+        told = f"{width} by {height} pixels is more than the limit of {MAX_PIXELS:,}"
+        raise ValueError(f"{name}: {told}" if name else told)
+
+
+def read_image(source: Any, channels: int = 3, *, name: str = "") -> Image.Image:
     """An image of mode RGB (`channels=3`), L (1) or RGBA (4), upright, from a path, bytes, an array or a PIL image.
 
     Arrays: [H W] or [H W C], uint8 0..255. 16-bit images keep their upper eight bits; transparency is dropped, or
     kept with `channels=4`; the EXIF orientation is applied. Of an animation the first frame is taken.
-    Raises `ValueError` that names the file and says what is wrong with it, `FileNotFoundError` if there is none.
+    Raises `ValueError` that names the file (or `name`) and says what is wrong with it, `FileNotFoundError` if there
+    is none.
     """
     if isinstance(source, Image.Image):
         return to_mode(source, channels)
     if isinstance(source, np.ndarray):
         return to_mode(from_array(source), channels)
-    if not isinstance(source, str | Path | bytes):
-        kind = type(source).__name__
-        raise TypeError(f"an image is a path, bytes, a NumPy array [H W C] or a PIL image, got {kind}")
-    name = "the image" if isinstance(source, bytes) else str(source)
-    raw = source if isinstance(source, bytes) else Path(source).read_bytes()
-    return decode_image(raw, name, channels)
+    found, raw = named_bytes(source)
+    return decode_image(raw, name or found, channels)
 
 
 def decode_image(raw: bytes, name: str, channels: int) -> Image.Image:
@@ -59,8 +130,7 @@ def open_image(raw: bytes) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below, with the file's name
         image = Image.open(io.BytesIO(raw))
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"{image.width} by {image.height} pixels is more than the limit of {MAX_PIXELS:,}")
+    refuse_bomb(image.width, image.height)
     return image
 
 
@@ -109,12 +179,16 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def from_array(array: np.ndarray) -> Image.Image:
+    refuse_array(array)
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def refuse_array(array: np.ndarray) -> None:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ValueError(
             f"an image array is uint8 0..255, [H W] or [H W C] with 1 to 4 channels last, "
             f"got {array.dtype} {list(array.shape)}"
         )
-    return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
 def examine_image(source: Any) -> FileFacts:
@@ -133,6 +207,8 @@ def examine_image(source: Any) -> FileFacts:
         if not isinstance(source, bytes):
             image = read_image(source, 4)
             return FileFacts("", digest_of(image.tobytes()), image.size)
+        if (size := sound_jpeg(source)) is not None:
+            return FileFacts("", digest_of(source), size)
         image = open_image(source)
         size = upright_size(image)
         if image.format == "JPEG":
@@ -143,6 +219,18 @@ def examine_image(source: Any) -> FileFacts:
     except Exception as error:
         return FileFacts(reason_for(source, error) if isinstance(source, bytes) else str(error), b"")
     return FileFacts("", digest_of(source), size)
+
+
+def sound_jpeg(raw: bytes) -> tuple[int, int] | None:
+    """(width, height), upright, of a JPEG in which nothing is wrong; None for anything else, which Pillow looks at."""
+    header = jpeg_header(raw)
+    if header is None or not header.plain or header.width * header.height > MAX_PIXELS:
+        return None
+    try:
+        decode_jpeg_at(raw, header, 1, 8)
+    except ValueError:
+        return None
+    return header.upright_size
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

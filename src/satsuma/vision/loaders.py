@@ -9,25 +9,20 @@ import torch
 
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.csv_table import first_rows, read_table
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.getters import (
-    ColReader,
-    ItemGetter,
-    RegexLabeller,
-    parent_label,
-    using_attr,
-)
+from satsuma.data.getters import ColReader, ItemGetter, RegexLabeller, parent_label, using_attr
+from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.splitters import ColSplitter, GrandparentSplitter, RandomSplitter, StratifiedSplitter
 from satsuma.errors import spelled
 from satsuma.vision.blocks import ImageBlock
+from satsuma.vision.geometry import Resize
 from satsuma.vision.image import get_image_files
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.resize import Resize
 from satsuma.vision.sources import (
     LOOKED_AT,
     image_sizes,
     images_below,
-    read_table,
     refuse_columns,
     refuse_strays,
     split_folders,
@@ -43,9 +38,11 @@ class ImageDataLoaders:
     `valid_pct`: share held out, 0..1. `seed`: of the split and of all randomness in loading. `size`: resize to this
     (pixels, or (height, width)); None: to 224, and only where images differ in size. `channels`: 1, 3 or 4.
     `bs`: batch size. `y_block`: what the label is (`CategoryBlock()` unless given). `item_tfms`, `batch_tfms`: as in
-    `DataBlock`; None: `Resize` as `size` says, and `Normalize()` by the training images. `workers`: threads that load
-    ahead; None: one a core. `device`: where batches go. `check`: read every file first. `on_unreadable`: "raise", or
-    "skip" to go on without the files that cannot be read. All return `DataLoaders`.
+    `DataBlock`; None: `Resize` as `size` says, and `Normalize()` by the training images. `workers`: how many load
+    ahead; None: one a core. `worker_kind`: "threads", "processes" (for transforms that hold Python's lock), or "auto".
+    `cache`: keep in memory each picture's "pixels", decoded, or the "bytes" of its file. `device`: where batches go.
+    `check`: read every file first. `on_unreadable`: "raise", or "skip" to go on without the files that cannot be read.
+    All return `DataLoaders`.
     """
 
     @staticmethod
@@ -64,6 +61,8 @@ class ImageDataLoaders:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
@@ -92,7 +91,7 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, root, bs, seed, workers, device, check, on_unreadable)
+        return load(block, root, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
 
     @staticmethod
     @spelled
@@ -109,6 +108,8 @@ class ImageDataLoaders:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
@@ -117,6 +118,11 @@ class ImageDataLoaders:
 
         >>> ImageDataLoaders.from_name_re("pets/images", r"(.+)_\\d+.jpg$", size=224)  # doctest: +SKIP
         """
+        if not isinstance(pat, str):
+            raise TypeError(
+                f"from_name_re(path, pat): pat is a regular expression, got a {type(pat).__name__}; the files are "
+                f"listed from path"
+            )
         block = image_block(
             images_below(Path(path), ()),
             get_items=get_image_files,
@@ -129,7 +135,89 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, path, bs, seed, workers, device, check, on_unreadable)
+        return load(block, path, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+
+    @staticmethod
+    @spelled
+    def from_path_func(
+        path: str | Path,
+        fnames: Sequence[str | Path] | None,
+        label_func: Callable[[Path], Any],
+        *,
+        valid_pct: float = 0.2,
+        seed: int = 42,
+        size: int | tuple[int, int] | None = None,
+        channels: int = 3,
+        bs: int = 64,
+        y_block: Any = None,
+        item_tfms: Any = None,
+        batch_tfms: Any = None,
+        workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
+        device: torch.device | str = "cpu",
+        check: bool = True,
+        on_unreadable: str = "raise",
+    ) -> DataLoaders:
+        """Images labelled by a function of their path. `fnames`: the files; None: all images below `path`."""
+        files = images_below(Path(path), ()) if fnames is None else [Path(name) for name in fnames]
+        block = image_block(
+            files,
+            get_items=get_image_files if fnames is None else None,
+            splitter=share_splitter(y_block, valid_pct, seed),
+            get_x=None,
+            get_y=label_func,
+            y_block=y_block,
+            size=size,
+            channels=channels,
+            item_tfms=item_tfms,
+            batch_tfms=batch_tfms,
+        )
+        source = path if fnames is None else files
+        return load(block, source, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+
+    @staticmethod
+    @spelled
+    def from_name_func(
+        path: str | Path,
+        fnames: Sequence[str | Path] | None,
+        label_func: Callable[[str], Any],
+        *,
+        valid_pct: float = 0.2,
+        seed: int = 42,
+        size: int | tuple[int, int] | None = None,
+        channels: int = 3,
+        bs: int = 64,
+        y_block: Any = None,
+        item_tfms: Any = None,
+        batch_tfms: Any = None,
+        workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
+        device: torch.device | str = "cpu",
+        check: bool = True,
+        on_unreadable: str = "raise",
+    ) -> DataLoaders:
+        """Images labelled by a function of their file name: `lambda name: name[0].isupper()` tells cats from dogs."""
+        return ImageDataLoaders.from_path_func(
+            path,
+            fnames,
+            using_attr(label_func, "name"),
+            valid_pct=valid_pct,
+            seed=seed,
+            size=size,
+            channels=channels,
+            bs=bs,
+            y_block=y_block,
+            item_tfms=item_tfms,
+            batch_tfms=batch_tfms,
+            workers=workers,
+            worker_kind=worker_kind,
+            cache=cache,
+            device=device,
+            check=check,
+            on_unreadable=on_unreadable,
+        )
 
     @staticmethod
     @spelled
@@ -146,6 +234,8 @@ class ImageDataLoaders:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
@@ -166,7 +256,7 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, pairs, bs, seed, workers, device, check, on_unreadable)
+        return load(block, pairs, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
 
     @staticmethod
     @spelled
@@ -176,6 +266,8 @@ class ImageDataLoaders:
         path: str | Path = ".",
         fn_col: str | int = 0,
         label_col: str | int = 1,
+        label_delim: str = "",
+        suff: str = "",
         valid_col: str = "",
         valid_pct: float = 0.2,
         seed: int = 42,
@@ -186,29 +278,37 @@ class ImageDataLoaders:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
     ) -> DataLoaders:
-        """A pandas data frame with a column of file names (below `path`) and one of labels.
+        """A table with a column of file names (below `path`) and one of labels: a data frame of pandas or polars.
 
-        `fn_col`, `label_col`: name or position. `valid_col`: a column that is true for the rows to hold out.
+        `fn_col`, `label_col`: name or position. `suff`: put after each file name (".jpg"). `valid_col`: a column that
+        is true for the rows to hold out. `label_delim`: what stands between several labels of one image (" " for
+        "cat dog"); they are then a `MultiCategoryBlock`, and the split is at random.
         """
         refuse_columns(frame, "the table", (fn_col, label_col, valid_col or fn_col))
-        reader = ColReader(fn_col, pref=Path(path))
+        y_block = MultiCategoryBlock() if label_delim and y_block is None else y_block
+        reader = ColReader(fn_col, pref=Path(path), suff=suff)
         block = image_block(
-            [reader(row) for _, row in frame.head(LOOKED_AT).iterrows()],
+            [reader(row) for row in first_rows(frame, LOOKED_AT)],
             get_items=None,
             splitter=ColSplitter(valid_col) if valid_col else share_splitter(y_block, valid_pct, seed),
             get_x=reader,
-            get_y=ColReader(label_col),
+            get_y=ColReader(label_col, label_delim=label_delim),
             y_block=y_block,
             size=size,
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, frame, bs, seed, workers, device, check, on_unreadable)
+        rows = list(frame.iter_rows(named=True)) if hasattr(frame, "iter_rows") else frame  # polars lists columns
+        return load(block, rows, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+
+    from_df = from_frame  # the book's name for it
 
     @staticmethod
     @spelled
@@ -218,6 +318,8 @@ class ImageDataLoaders:
         path: str | Path | None = None,
         fn_col: str | int = 0,
         label_col: str | int = 1,
+        label_delim: str = "",
+        suff: str = "",
         valid_col: str = "",
         valid_pct: float = 0.2,
         delimiter: str = ",",
@@ -229,6 +331,8 @@ class ImageDataLoaders:
         item_tfms: Any = None,
         batch_tfms: Any = None,
         workers: int | None = None,
+        worker_kind: str = "auto",
+        cache: str | None = None,
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
@@ -237,13 +341,15 @@ class ImageDataLoaders:
 
         The file is UTF-8. Only an empty field is a missing label: "NA" and "None" are labels as any other.
         """
-        frame = read_table(csv, delimiter, fn_col)
-        refuse_columns(frame, str(csv), (fn_col, label_col, valid_col or fn_col))
+        table = read_table(csv, delimiter, fn_col)
+        refuse_columns(table, str(csv), (fn_col, label_col, valid_col or fn_col))
         return ImageDataLoaders.from_frame(
-            frame,
+            table,
             path=Path(csv).parent if path is None else path,
             fn_col=fn_col,
             label_col=label_col,
+            label_delim=label_delim,
+            suff=suff,
             valid_col=valid_col,
             valid_pct=valid_pct,
             seed=seed,
@@ -254,6 +360,8 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
             workers=workers,
+            worker_kind=worker_kind,
+            cache=cache,
             device=device,
             check=check,
             on_unreadable=on_unreadable,
@@ -295,12 +403,22 @@ def load(
     bs: int,
     seed: int,
     workers: int | None,
+    worker_kind: str,
+    cache: str | None,
     device: torch.device | str,
     check: bool,
     on_unreadable: str,
 ) -> DataLoaders:
     return block.dataloaders(
-        source, bs=bs, seed=seed, workers=workers, device=device, check=check, on_unreadable=on_unreadable
+        source,
+        bs=bs,
+        seed=seed,
+        workers=workers,
+        worker_kind=worker_kind,
+        cache=cache,
+        device=device,
+        check=check,
+        on_unreadable=on_unreadable,
     )
 
 

@@ -1,11 +1,13 @@
 """Channel normalisation. B batch, C channels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from satsuma.errors import spelled_class
+from satsuma.vision.colour import ColourMap
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -21,6 +23,7 @@ class Normalize:
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    fitted: bool = field(default=False, compare=False, repr=False)  # the values are from `fit`, not given
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std):
@@ -36,7 +39,8 @@ class Normalize:
             return self
         columns = x.transpose(0, 1).flatten(1)  # [C B*dims]
         mean, std = columns.mean(1).tolist(), columns.std(1).clamp_min(1e-3).tolist()
-        return replace(self, mean=tuple(round(m, 4) for m in mean), std=tuple(round(s, 4) for s in std))
+        rounded = [tuple(round(v, 4) for v in values) for values in (mean, std)]
+        return replace(self, mean=rounded[0], std=rounded[1], fitted=True)
 
     def values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if len(self.mean) not in (1, x.shape[1]):
@@ -45,9 +49,17 @@ class Normalize:
         mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).reshape(shape)
         return mean, torch.tensor(self.std, dtype=x.dtype, device=x.device).reshape(shape)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def colour(self, colours: ColourMap, rng: Any = None) -> ColourMap:
+        """This added to what happens to a picture's colours; the same in training and validation."""
+        self.refuse_unfitted()
+        return colours.normalised(self.mean, self.std)
+
+    def refuse_unfitted(self) -> None:
         if not self.mean:
             raise ValueError("Normalize() has no values yet: a DataBlock fits it, or give mean= and std=")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.refuse_unfitted()
         mean, std = self.values(x)
         return (x - mean) / std
 

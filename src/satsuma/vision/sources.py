@@ -11,8 +11,6 @@ from satsuma.data.getters import get_files, seen_folders
 from satsuma.errors import nearest
 from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files, upright_size
 
-WHOLE = r"-?(?:0|[1-9]\d{0,17})"  # as int64 holds it; a leading zero ("007") makes it a name
-DECIMAL = r"-?(?:0|[1-9]\d{0,17}|(?:0|[1-9]\d*)?\.\d+|(?:0|[1-9]\d*)(?:\.\d*)?[eE][+-]?\d+)"
 LOOKED_AT = 50  # how many images decide whether all have one size already
 
 
@@ -92,48 +90,6 @@ def image_sizes(images: Sequence[Any]) -> set[tuple[int, int]]:
         except Exception:
             continue
     return sizes
-
-
-def read_table(csv: str | Path, delimiter: str = ",", fn_col: str | int | None = None) -> Any:
-    """A csv file as a data frame; `ValueError` naming a file that cannot be read.
-
-    All is read as text; a column other than `fn_col` becomes numbers (or truth values) only if each of its values is
-    one, so that "01" and "1", or "0" and "cat", stay labels as they are written.
-    """
-    import pandas as pd
-
-    try:
-        names = list(pd.read_csv(csv, sep=delimiter, encoding="utf-8-sig", nrows=0).columns)
-        text = names[fn_col] if isinstance(fn_col, int) and fn_col < len(names) else fn_col
-        frame = pd.read_csv(
-            csv,
-            sep=delimiter,
-            encoding="utf-8-sig",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{csv}: cannot be read as a csv file: {' '.join(str(error).split())}") from error
-    if frame.empty:
-        raise ValueError(f"{csv}: has no rows below its header")
-    for col in frame.columns:
-        if col != text:
-            frame[col] = as_numbers(frame[col])
-    return frame
-
-
-def as_numbers(column: Any) -> Any:
-    """A column of text as truth values, whole numbers or floats if every value is written as one, else as it is."""
-    import pandas as pd
-
-    values = column.dropna()
-    if not len(values):
-        return column
-    if values.isin(["True", "False", "TRUE", "FALSE", "true", "false"]).all():
-        return column if len(values) < len(column) else column.str.lower() == "true"
-    plain = values.str.fullmatch(WHOLE).all() or values.str.fullmatch(DECIMAL).all()
-    return pd.to_numeric(column) if plain else column
 
 
 def refuse_columns(frame: Any, name: str, cols: Sequence[str | int]) -> None:

@@ -1,0 +1,124 @@
+"""`Table`: the rows of a csv file, read with the standard library; and rows of whatever kind of table is given."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from satsuma.errors import nearest
+
+WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")  # as int64 holds it; a leading zero ("007") makes it a name
+DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17}|(?:0|[1-9]\d*)?\.\d+|(?:0|[1-9]\d*)(?:\.\d*)?[eE][+-]?\d+)")
+TRUTHS = ("True", "False", "TRUE", "FALSE", "true", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Named columns and rows; a row is a dict of column → value, None where the file has nothing.
+
+    As the source of a `DataBlock` its rows are the items. `table["name"]` is a column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __getitem__(self, column: str) -> tuple[Any, ...]:
+        if column not in self.columns:
+            raise KeyError(f"no column {column!r}: {nearest(str(column), self.columns)}")
+        return tuple(row[column] for row in self.rows)
+
+    def __repr__(self) -> str:
+        return f"Table({len(self.rows)} rows of {', '.join(self.columns)})"
+
+    def with_column(self, name: str, values: Sequence[Any]) -> "Table":
+        """The same with a column set to `values`."""
+        columns = self.columns if name in self.columns else (*self.columns, name)
+        rows = tuple({**row, name: value} for row, value in zip(self.rows, values, strict=True))
+        return Table(columns, rows)
+
+
+def read_table(csv_file: str | Path, delimiter: str = ",", fn_col: str | int | None = None) -> Table:
+    """A csv file as a `Table`; `ValueError` naming a file that cannot be read, and the line.
+
+    The file is UTF-8, with or without a byte order mark; its first line names the columns. All is read as text; a
+    column other than `fn_col` becomes numbers (or truth values) only if each of its values is one, so that "01" and
+    "1", or "0" and "cat", stay labels as they are written. Only an empty field is a missing value.
+    """
+    if len(delimiter) != 1:
+        raise ValueError(f"delimiter is one character, such as ',' or ';' or a tab, got {delimiter!r}")
+    columns, records = read_records(csv_file, delimiter)
+    if not records:
+        raise ValueError(f"{csv_file}: has no rows below its header")
+    text = columns[fn_col] if isinstance(fn_col, int) and fn_col < len(columns) else fn_col
+    by_column = zip(*records, strict=True)
+    values = [column if name == text else as_numbers(column) for name, column in zip(columns, by_column, strict=True)]
+    return Table(columns, tuple(dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)))
+
+
+def read_records(csv_file: str | Path, delimiter: str) -> tuple[tuple[str, ...], list[list[str | None]]]:
+    """The names in the header, and each row as text, None for an empty field; a row that ends early is filled up."""
+    records: list[list[str | None]] = []
+    with Path(csv_file).open(encoding="utf-8-sig", newline="") as opened:
+        reader = csv.reader(opened, delimiter=delimiter, strict=True)
+        try:
+            columns = header_names(csv_file, next((row for row in reader if row), []))
+            for row in reader:
+                if len(row) > len(columns):
+                    raise ValueError(
+                        f"{csv_file}: cannot be read as a csv file: expected {len(columns)} fields in line "
+                        f"{reader.line_num}, saw {len(row)}. A field that holds {delimiter!r} stands in quote marks."
+                    )
+                if row:  # an empty line is passed over
+                    records.append([field or None for field in row] + [None] * (len(columns) - len(row)))
+        except csv.Error as error:
+            raise ValueError(
+                f"{csv_file}: cannot be read as a csv file: line {reader.line_num}: {error}. Is a quote mark open?"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{csv_file}: cannot be read as a csv file: {error}. Save it as UTF-8.") from error
+    return columns, records
+
+
+def header_names(csv_file: str | Path, header: Sequence[str]) -> tuple[str, ...]:
+    """The columns' names, each once; one without a name (as an index is written) is called by its number."""
+    if not header:
+        raise ValueError(f"{csv_file}: cannot be read as a csv file: No columns to parse, the file is empty")
+    names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(header))
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise ValueError(f"{csv_file}: two columns of its header are called {twice[0]!r}; rename one")
+    return names
+
+
+def as_numbers(column: Sequence[str | None]) -> Sequence[Any]:
+    """A column of text as truth values, whole numbers or floats if every value is written as one, else as it is."""
+    values = [value for value in column if value is not None]
+    if not values:
+        return column
+    if all(value in TRUTHS for value in values):
+        return column if len(values) < len(column) else [value in ("True", "TRUE", "true") for value in values]
+    if all(WHOLE.fullmatch(value) for value in values):
+        return converted(column, int)
+    if all(DECIMAL.fullmatch(value) for value in values):
+        return converted(column, float)
+    return column
+
+
+def converted(column: Sequence[str | None], kind: Callable[[str], Any]) -> list[Any]:
+    return [None if value is None else kind(value) for value in column]
+
+
+def first_rows(frame: Any, n: int) -> list[Any]:
+    """The first `n` rows of a `Table`, or of a data frame of pandas or polars."""
+    if hasattr(frame, "iterrows"):  # pandas
+        return [row for _, row in frame.head(n).iterrows()]
+    return list(frame.head(n).iter_rows(named=True)) if hasattr(frame, "iter_rows") else list(frame.rows[:n])

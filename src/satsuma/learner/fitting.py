@@ -1,0 +1,158 @@
+"""How a learner trains, and the records it keeps of that however it ends."""
+
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
+from satsuma.hooks.progress import Progress, say
+from satsuma.learner.arguments import refuse_stopping
+from satsuma.learner.checks import explained
+from satsuma.learner.compiling import compiled_once
+from satsuma.learner.freezing import set_frozen
+from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
+from satsuma.learner.running import one_cycle_run
+from satsuma.learner.table import EpochTable
+from satsuma.train.early_stopping import EarlyStopping, resolved
+from satsuma.train.fit import NonFiniteLossError, Observer, fit
+from satsuma.train.lr_find import RateFinder, lr_find
+from satsuma.train.run import Run
+
+if TYPE_CHECKING:
+    from satsuma.learner.learner import Learner
+
+Call = tuple[str, dict[str, Any]]  # a method's name and its arguments
+NO_FITS = ("freeze", "freeze_to", "unfreeze", "dls")  # calls that the recipe needs and that train nothing
+
+
+@contextmanager
+def recorded(learn: "Learner", call: Call) -> Iterator[None]:
+    """`call` stands in the recipe while it trains and after, unless it made no step."""
+    if learn.run_dir is not None and all(name in NO_FITS for name, _ in learn.calls):
+        refuse_used(learn.run_dir)
+    learn.calls.append(call)
+    begun = learn.epochs_done
+    if learn.run_dir is not None:
+        write_recipe(learn, learn.run_dir)
+    try:
+        yield
+    finally:
+        if learn.epochs_done == begun:  # nothing was trained
+            learn.calls = [other for other in learn.calls if other is not call]
+
+
+def fitted(
+    learn: "Learner", run: Run, n_epoch: int, early_stopping: EarlyStopping | None, call: Call | None
+) -> EpochTable:
+    """Train `run`. `call`: what the recipe says of it; None if that is part of what is recorded already."""
+    refuse_stopping(early_stopping)
+    stopping = None
+    if early_stopping is not None:
+        stopping = resolved(early_stopping, learn.metrics, learn.dls.valid is not None)
+    if call is None:
+        return trained(learn, run, n_epoch, stopping)
+    with recorded(learn, call):
+        return trained(learn, run, n_epoch, stopping)
+
+
+def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | None) -> EpochTable:
+    """Train, say why it ended, and leave the learner in order however it does."""
+    try:
+        rows = fit(
+            run,
+            learn.dls.train,
+            epochs=n_epoch,
+            batch_size=min(learn.dls.bs, len(learn.dls.train.dataset)),
+            validation=learn.validation(),
+            hooks=observers(learn),
+            micro=learn.micro,
+            early_stopping=stopping,
+        )
+    except NonFiniteLossError as error:
+        kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
+        message = f"{non_finite_message(learn, error)} The weights are back as they were {kept}."
+        raise FloatingPointError(message) from error
+    except RuntimeError as error:
+        raise explained(error, learn.model, learn.dls) from error
+    finally:
+        learn.epochs_done += math.ceil(run.step / len(learn.dls.train))
+        learn.weights_epoch = run.weights_epoch
+    if run.stop == INTERRUPTED:
+        raise KeyboardInterrupt
+    if run.stop:
+        told(learn, f"stopped: {run.stop}")
+    if run.weights_epoch != rows[-1].epoch:
+        told(learn, f"the weights are those of epoch {run.weights_epoch}, the best")
+    return EpochTable(rows, run.weights_epoch)
+
+
+def observers(learn: "Learner") -> list[Observer]:
+    """Those that keep what was trained come first, so that one that fails after them loses nothing."""
+    own: list[Observer] = [StopOnInterrupt(), learn.recorder]
+    if learn.checkpoint is not None:
+        own.append(learn.checkpoint)
+    return [*own, *compiled_once(learn), *([Progress()] if learn.progress else []), *learn.hooks]
+
+
+def fine_tuned(
+    learn: "Learner",
+    epochs: int,
+    base_lr: float,
+    *,
+    freeze_epochs: int,
+    lr_mult: float,
+    pct_start: float,
+    div: float,
+    div_final: float,
+    moms: tuple[float, float] | None,
+    wd: float | None,
+    early_stopping: EarlyStopping | None,
+    call: Call,
+) -> EpochTable:
+    """Both stages of `Learner.fine_tune`; the rows of both."""
+    refuse_stopping(early_stopping)
+    rows = EpochTable()
+    cycle = functools.partial(one_cycle_run, learn, div_final=div_final, moms=moms, wd=wd)
+    with recorded(learn, call):
+        if freeze_epochs:
+            set_frozen(learn, -1)
+            run = cycle(freeze_epochs, slice(base_lr), div=25.0, pct_start=0.99)
+            groups = f"{learn.frozen_to} layer groups frozen" if learn.frozen_to else "there is one layer group"
+            told(learn, f"stage 1 of 2: {groups}")
+            rows += fitted(learn, run, freeze_epochs, early_stopping, None)
+        set_frozen(learn, 0)
+        run = cycle(epochs, slice(base_lr / 2 / lr_mult, base_lr / 2), div=div, pct_start=pct_start)
+        if freeze_epochs:
+            told(learn, "stage 2 of 2: all layers learn")
+        second = fitted(learn, run, epochs, early_stopping, None)
+    return EpochTable([*rows, *second], second.weights_epoch)
+
+
+def told(learn: "Learner", line: str) -> None:
+    if learn.progress:
+        say(line)
+
+
+def rates_found(learn: "Learner", *, start_lr: float, end_lr: float, steps: int, diverged: float) -> RateFinder:
+    """`Learner.lr_find`: the sweep, and a line that says what it suggests."""
+    learn.check()
+    try:
+        found = lr_find(
+            learn.make_run(),
+            learn.dls.train,
+            start_lr=start_lr,
+            end_lr=end_lr,
+            steps=steps,
+            diverged=diverged,
+            micro=learn.micro,
+        )
+    except RuntimeError as error:
+        raise explained(error, learn.model, learn.dls) from error
+    told(
+        learn,
+        f"suggested rates: minimum/10 {found.minimum:.2g}, steepest {found.steepest:.2g}, valley "
+        f"{found.valley:.2g}; valley is the careful choice",
+    )
+    return found

@@ -1,0 +1,71 @@
+"""Item transforms that are not ours: torchvision's, albumentations', plain functions of a picture. H height, W width."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from satsuma.data.paths import called
+from satsuma.data.transforms import TrainingOnly, takes_rng
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+GLOBAL_DRAWERS = ("torchvision", "kornia", "albumentations", "imgaug")  # packages that draw where all threads draw
+ONE_AT_A_TIME = threading.Lock()  # an albumentations object holds its own generator
+
+
+def home_of(transform: Any) -> str:
+    """The package that a transform comes from, seen through `TrainingOnly`."""
+    inner = transform.transform if isinstance(transform, TrainingOnly) else transform
+    named = inner if hasattr(inner, "__module__") and not hasattr(type(inner), "__call__") else type(inner)
+    return str(getattr(named, "__module__", "")).partition(".")[0]
+
+
+def draws_globally(transform: Any) -> bool:
+    """Whether a transform may draw from a generator that threads share, so that only processes keep it repeatable."""
+    return home_of(transform) in GLOBAL_DRAWERS
+
+
+def call_foreign(transform: Any, picture: np.ndarray, rng: np.random.Generator | None) -> Any:
+    """What `transform` makes of a picture uint8 [H W C]: again such an array, or a tensor [C H W].
+
+    albumentations get `image=` an array, all others a PIL image. Raises `ValueError` for a result that is no picture.
+    """
+    if isinstance(transform, TrainingOnly):
+        return picture if rng is None else call_foreign(transform.transform, picture, rng)
+    if home_of(transform) in ("albumentations", "imgaug"):
+        return as_pixels(transform, albumented(transform, picture, rng), picture.shape[2])
+    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture, MODES[picture.shape[2]])
+    made = called(transform, image, rng=rng) if takes_rng(transform) else called(transform, image)
+    return as_pixels(transform, made, picture.shape[2])
+
+
+def albumented(transform: Any, picture: np.ndarray, rng: np.random.Generator | None) -> Any:
+    with ONE_AT_A_TIME:
+        if hasattr(transform, "set_random_seed"):
+            transform.set_random_seed(0 if rng is None else int(rng.integers(2**32)))
+        try:
+            return transform(image=picture)["image"]
+        except Exception as error:
+            raise ValueError(f"the item transform {type(transform).__name__} failed: {error}") from error
+
+
+def as_pixels(transform: Any, made: Any, channels: int) -> Any:
+    """A foreign transform's result as uint8 [H W C] of the channels that were there, or as the tensor it is."""
+    if isinstance(made, Tensor):
+        return made.as_subclass(Tensor)  # torchvision's own kinds of tensor would follow into the model
+    if isinstance(made, Image.Image):
+        mode = MODES[channels]
+        pixels = np.array(made if made.mode == mode else made.convert(mode))
+        return pixels if pixels.ndim == 3 else pixels[..., None]
+    if isinstance(made, np.ndarray) and made.dtype == np.uint8 and made.ndim in (2, 3):
+        pixels = np.ascontiguousarray(made if made.ndim == 3 else made[..., None])
+        if pixels.shape[2] == channels:
+            return pixels
+    got = f"{made.dtype} {list(made.shape)}" if isinstance(made, np.ndarray) else type(made).__name__
+    name = getattr(transform, "__name__", type(transform).__name__)
+    raise ValueError(
+        f"the item transform {name} failed: it gave {got}; expected a PIL image, a tensor [C H W], or a uint8 array "
+        f"[H W {channels}]"
+    )

@@ -1,0 +1,290 @@
+"""From a file to its row of the batch: one decode, one warp, one colour map.
+
+The item transforms, and the batch transforms up to the first that is not ours, are laid out once as *stages*. Within
+a stage all geometry composes into one frame and all colour into one map, whatever their order; the effects on pixels
+come after the warp. What is foreign (any other callable) ends a stage and gets the picture as it then is.
+
+B batch, C channels, H height, W width.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from satsuma.data.cache import SourceCache
+from satsuma.data.paths import called
+from satsuma.data.transforms import part_label, takes_rng
+from satsuma.vision.colour import ColourMap, colour_on_device, plain_colours
+from satsuma.vision.foreign import call_foreign, draws_globally
+from satsuma.vision.frame import Frame, codec_shrink, whole_frame
+from satsuma.vision.image import Photo, open_photo
+from satsuma.vision.warp import warp
+
+KINDS = ("place", "colour", "pixels")  # the methods by which a transform of ours is told
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One warp, effects and colours, then (but for the last stage) a foreign transform."""
+
+    fused: tuple[Any, ...]  # geometry and colour, in order
+    effects: tuple[Any, ...]
+    foreign: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo's size, and where it is: a `Photo` that keeps no bytes."""
+
+    name: Any
+    height: int
+    width: int
+
+    def pixels(self, channels: int, shrink: int = 1) -> np.ndarray:
+        return open_photo(self.name).pixels(channels, shrink)
+
+
+def known_photo(value: Any) -> KnownPhoto:
+    photo = open_photo(value)
+    return KnownPhoto(value, photo.height, photo.width)
+
+
+def is_fusible(transform: Any) -> bool:
+    """Whether `transform` is one of ours, which become part of the one warp or the one colour map."""
+    return any(acts_by(transform, kind) for kind in KINDS)
+
+
+def acts_by(transform: Any, kind: str) -> bool:
+    """Whether `transform` has the method `kind` (and not merely a setting of that name)."""
+    return callable(getattr(transform, kind, None))
+
+
+def lay_out(transforms: Sequence[Any]) -> tuple[Stage, ...]:
+    """The stages of `transforms`; there is always one after the last foreign transform."""
+    stages: list[Stage] = []
+    fused: list[Any] = []
+    effects: list[Any] = []
+    for transform in transforms:
+        if not is_fusible(transform):
+            stages.append(Stage(tuple(fused), tuple(effects), transform))
+            fused, effects = [], []
+        elif acts_by(transform, "pixels"):
+            effects.append(transform)
+        else:
+            fused.append(transform)
+    return (*stages, Stage(tuple(fused), tuple(effects)))
+
+
+def split_batch_tfms(batch_tfms: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Those that can be fused into the making of a sample, and the rest, from the first foreign one on."""
+    for i, transform in enumerate(batch_tfms):
+        if not is_fusible(transform):
+            return tuple(batch_tfms[:i]), tuple(batch_tfms[i:])
+    return tuple(batch_tfms), ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePath:
+    """A picture's way: float32 [H W C], scaled to 0..1 and through all transforms; written into `out` where it fits.
+
+    `on_device`: leave the colours to the device; the part is then an `Uncoloured`. A foreign transform that makes a
+    tensor of the picture ends the fusing: what follows acts on that tensor.
+    """
+
+    channels: int
+    stages: tuple[Stage, ...]
+    random: bool
+    on_device: bool = False
+    cache: SourceCache | None = None
+
+    @property
+    def needs_processes(self) -> bool:
+        return any(stage.foreign is not None and draws_globally(stage.foreign) for stage in self.stages)
+
+    def for_device(self, device: torch.device) -> "ImagePath":
+        return replace(self, on_device=device.type == "cuda")
+
+    def __call__(
+        self,
+        value: Any,
+        rng: np.random.Generator | None,
+        frame: Any = None,
+        out: np.ndarray | None = None,
+        clock: "Stopwatch | None" = None,
+    ) -> tuple[Any, tuple[Frame, ...]]:
+        photo = self.opened(value)
+        frames: list[Frame] = []
+        source: Any = photo
+        start = plain_colours(self.channels)
+        for stage in self.stages[:-1]:
+            placed, colours = placed_and_coloured(source, stage, start, rng)
+            picture = self.shown(source, placed, stage, rng, clock)
+            frames.append(placed)
+            picture = colours.as_uint8(picture)
+            start = replace(start, mean=colours.mean, std=colours.std)  # normalising waits for the end
+            source = call_foreign(stage.foreign, picture, rng)
+            if clock is not None:
+                clock.lap("other")
+            if isinstance(source, Tensor):
+                return after_tensor(source, self.stages, stage, rng), tuple(frames)
+        stage = self.stages[-1]
+        placed, colours = placed_and_coloured(source, stage, start, rng)
+        picture = self.shown(source, placed, stage, rng, clock)
+        frames.append(placed)
+        if self.on_device:
+            return Uncoloured(picture, *colours.table_and_matrix()), tuple(frames)
+        fits = out is not None and out.shape == picture.shape
+        coloured = colours.apply(picture, out if fits else None)
+        if clock is not None:
+            clock.lap("colour")
+        return coloured, tuple(frames)
+
+    def opened(self, value: Any) -> Photo | KnownPhoto:
+        if self.cache is None or not is_file(value):
+            return open_photo(value)
+        if self.cache.kind == "bytes":
+            return self.cache.get(str(value), open_photo, value)  # type: ignore[no-any-return]
+        return self.cache.get(str(value), known_photo, value)  # type: ignore[no-any-return]
+
+    def shown(
+        self, source: Any, frame: Frame, stage: Stage, rng: np.random.Generator | None, clock: "Stopwatch | None"
+    ) -> np.ndarray:
+        """The pixels uint8 [H W C] that `frame` shows of the source, and the stage's effects on them."""
+        if not isinstance(source, np.ndarray):
+            shrink = codec_shrink(frame)
+            if self.cache is not None and isinstance(source, KnownPhoto):
+                key = (str(source.name), self.channels, shrink)
+                pixels = self.cache.get(key, decoded, source, self.channels, shrink)
+            else:
+                pixels = source.pixels(self.channels, shrink)
+            if clock is not None:
+                clock.lap("decode")
+        else:
+            pixels, shrink = source, 1
+        picture = warp(pixels, frame, shrink=shrink)
+        if clock is not None:
+            clock.lap("warp")
+        for effect in stage.effects:
+            picture = effect.pixels(picture, rng)
+        if clock is not None and stage.effects:
+            clock.lap("other")
+        return picture
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        """Seconds of the stages of one picture: decode, warp, colour, other."""
+        clock = Stopwatch()
+        self(value, rng, clock=clock)
+        return clock.seconds
+
+    def walk(self, value: Any) -> Iterator[Any]:
+        """For `summary`: each step's name before it runs, then what it gave."""
+        yield "ImageBlock"
+        photo = open_photo(value)
+        yield photo.pixels(self.channels)
+        source: Any = photo
+        for stage in self.stages:
+            yield f"one warp{listing_of(stage)}"
+            frame, colours = placed_and_coloured(source, stage, plain_colours(self.channels), None)
+            picture = self.shown(source, frame, stage, None, None)
+            yield picture
+            if stage.foreign is not None:
+                yield part_label(stage.foreign)
+                source = call_foreign(stage.foreign, colours.as_uint8(picture), None)
+                yield source
+                if isinstance(source, Tensor):
+                    return
+            else:
+                yield "one colour map"
+                yield colours.apply(picture)
+
+
+def listing_of(stage: Stage) -> str:
+    """The names of a stage's transforms, in brackets."""
+    names = ", ".join(part_label(t).partition("(")[0] for t in (*stage.fused, *stage.effects))
+    return f" ({names})" if names else ""
+
+
+def is_file(value: Any) -> bool:
+    return not isinstance(value, bytes | np.ndarray | Image.Image)
+
+
+def decoded(photo: Photo | KnownPhoto, channels: int, shrink: int) -> np.ndarray:
+    return photo.pixels(channels, shrink)
+
+
+def placed_and_coloured(
+    source: Any, stage: Stage, colours: ColourMap, rng: np.random.Generator | None
+) -> tuple[Frame, ColourMap]:
+    """What a stage's geometry comes to, and its colours on top of `colours`, drawn in their order."""
+    size = source.shape[:2] if isinstance(source, np.ndarray) else (source.height, source.width)
+    frame = whole_frame(*size)
+    for transform in stage.fused:
+        if hasattr(transform, "place"):
+            frame = called(transform.place, frame, rng=rng)
+        else:
+            colours = called(transform.colour, colours, rng=rng)
+    return frame, colours
+
+
+def after_tensor(part: Tensor, stages: tuple[Stage, ...], done: Stage, rng: np.random.Generator | None) -> Tensor:
+    """What is left to do to a picture that a foreign transform has made a tensor [C H W]: one thing after another."""
+    generator = None if rng is None else torch.Generator().manual_seed(int(rng.integers(2**63)))
+    x = part[None].float() / 255 if part.dtype == torch.uint8 else part[None]
+    for i, stage in enumerate(stages[stages.index(done) + 1 :]):
+        for transform in (*stage.fused, *stage.effects):
+            x = transform(x, rng=generator) if takes_rng(transform) else transform(x)
+        if stage.foreign is not None:
+            x = called(stage.foreign, x[0])[None]
+    return x[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncoloured:
+    """Pictures on their way to a device: uint8 [H W C] with table [256 C] and matrix [C C+1], or batches [B ...]."""
+
+    pixels: Any
+    tables: Any
+    matrices: Any
+
+    def joined(self, parts: "Sequence[Uncoloured]") -> "Uncoloured":
+        """Parts of one size as a batch; `ValueError` naming the first that differs."""
+        for i, part in enumerate(parts):
+            if part.pixels.shape != self.pixels.shape:
+                one, other = (list(np.moveaxis(p.pixels, 2, 0).shape) for p in (self, part))
+                raise ValueError(
+                    f"image 0 is {one}, image {i} is {other}: they cannot be stacked; add item_tfms=Resize(...)"
+                )
+        pixels = torch.from_numpy(np.stack([p.pixels for p in parts]))
+        tables = torch.from_numpy(np.stack([p.tables for p in parts]))
+        matrices = torch.from_numpy(np.stack([p.matrices for p in parts]))
+        return Uncoloured(pixels, tables, matrices)
+
+    def pin_memory(self) -> "Uncoloured":
+        return Uncoloured(self.pixels.pin_memory(), self.tables.pin_memory(), self.matrices.pin_memory())
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Uncoloured":
+        moved = (t.to(device, non_blocking=non_blocking) for t in (self.pixels, self.tables, self.matrices))
+        return Uncoloured(*moved)
+
+    def finished(self) -> Tensor:
+        """float32 [B C H W], channels last."""
+        return colour_on_device(self.pixels, self.tables, self.matrices)
+
+
+class Stopwatch:
+    """Seconds by name: each lap is the time since the one before."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.last
+        self.last = now
