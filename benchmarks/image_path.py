@@ -57,18 +57,22 @@ def train_path(title: str, files: list[Path], slow: list[Path], repeats: int) ->
     v2 = peer.torch_loader(
         peer.Photos(files, peer.read_with_pillow, peer.torchvision_train(SIZE)), bs=BATCH, workers=THREADS
     )
-    albumentations = peer.torch_loader(
-        peer.Photos(files, peer.read_with_cv2, peer.albumentations_train(SIZE)), bs=BATCH, workers=THREADS
+    crop_last, crop_first = (
+        peer.torch_loader(
+            peer.Photos(files, peer.read_with_cv2, peer.albumentations_train(SIZE, first)), bs=BATCH, workers=THREADS
+        )
+        for first in (False, True)
     )
     contestants: dict[str, Callable[[], int]] = {
         "satsuma": partial(peer.one_epoch, ours.train),
         "fastai, its default workers": partial(peer.one_epoch, their_loaders(slow, range(1), None).train),
         "fastai, no workers": partial(peer.one_epoch, their_loaders(slow, range(1), 0).train),
         "torchvision v2, two workers": partial(peer.one_epoch, v2),
-        "albumentations, two workers": partial(peer.one_epoch, albumentations),
+        "albumentations, two workers": partial(peer.one_epoch, crop_last),
+        "albumentations, cropping first": partial(peer.one_epoch, crop_first),
         "decoding alone, two threads": partial(peer.decode_alone, files, THREADS),
     }
-    asked = dict(zip(list(contestants)[1:], (15, 15, 3, 2.5, 0.65), strict=True))
+    asked = dict(zip(list(contestants)[1:], (15, 15, 3, 2.5, 2.5, 0.65), strict=True))
     print_rates(f"Train path, {title}", interleaved_rates(contestants, repeats), "satsuma", asked)
 
 
@@ -164,7 +168,10 @@ def main() -> None:
     repeats, slow = (2, 192) if options.quick else (5, 512)
     fast = 512 if options.quick else 1_216
     small, original = pets_small(), copies(pets_original(), 1_216)
-    sets = {"pets, at most 320 pixels": small[:: max(1, len(small) // fast)], "500×375 originals": original[:fast]}
+    sets = {
+        "pets, at most 320 pixels": small[:: max(1, len(small) // fast)],
+        "500×375 originals": original[:: len(original) // fast],
+    }
     for title, files in sets.items():
         few = files[:: len(files) // slow][:slow]
         if options.only in (None, "train"):

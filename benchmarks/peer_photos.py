@@ -73,16 +73,22 @@ def on_array(compose: Any, picture: Any) -> Tensor:
     return compose(image=picture)["image"]  # type: ignore[no-any-return]
 
 
-def albumentations_train(size: int) -> Callable[[Any], Tensor]:
+def albumentations_train(size: int, crop_first: bool) -> Callable[[Any], Tensor]:
+    """`crop_first`: cheaper, but what lies beside the crop is lost to it when it is turned, and mirrored in; else the
+    whole photo is turned, then cropped, as presizing means."""
     import albumentations as al
+    import cv2
     from albumentations.pytorch import ToTensorV2
 
+    crop = [al.RandomResizedCrop((size, size), scale=(0.75, 1.0), ratio=(1.0, 1.0))]
+    mirror = cv2.BORDER_REFLECT_101
     compose = al.Compose(
         [
-            al.RandomResizedCrop((size, size), scale=(0.75, 1.0), ratio=(1.0, 1.0)),
+            *(crop if crop_first else []),
             al.HorizontalFlip(),
-            al.Affine(scale=(1.0, ZOOM), rotate=(-DEGREES, DEGREES), p=P),
-            al.Perspective(scale=(0.0, WARP / 2), p=P),
+            al.Affine(scale=(1.0, ZOOM), rotate=(-DEGREES, DEGREES), border_mode=mirror, p=P),
+            al.Perspective(scale=(0.0, WARP / 2), border_mode=mirror, p=P),
+            *([] if crop_first else crop),
             al.RandomBrightnessContrast(LIGHT, LIGHT, p=P),
             al.Normalize(IMAGENET_MEAN, IMAGENET_STD),
             ToTensorV2(),

@@ -26,8 +26,8 @@ FROZEN = """
     layer_stats leaky_relu linear linear_model load_body load_learner load_mnist loader_speeds log_softmax
     logistic_regression mae mean_average_precision mlp mnist_loss mobilenetv3_large_100 mse nll one_cycle
     one_cycle_momentum parent_label piecewise pretrained_statistics product r2_score read_idx read_image
-    relu resnet18 resnet34 resnet50 rmse set_seed set_trainable sigmoid simple_net small_cnn smooth_l1
-    softmax squeezenet1_1 step_decay tanh top_k_accuracy transfer_groups transfer_model using_attr
+    relu resnet18 resnet34 resnet50 rmse set_seed sigmoid simple_net small_cnn smooth_l1
+    softmax squeezenet1_1 step_decay tanh top_k_accuracy transfer_groups using_attr
     vision_learner warm_restarts warmup
 """
 

@@ -42,7 +42,7 @@ HOMES = {
     "satsuma.nn.mobilenet": "MobileNetV3 mobilenetv3_large_100",
     "satsuma.nn.resnet": "ResNet resnet18 resnet34 resnet50",
     "satsuma.nn.squeezenet": "SqueezeNet squeezenet1_1",
-    "satsuma.nn.transfer": "TransferModel load_body set_trainable transfer_groups transfer_model",
+    "satsuma.nn.transfer": "TransferModel load_body transfer_groups",
     "satsuma.optim.optimizers": "AdaGrad Adam AdamW RMSprop SGD",
     "satsuma.optim.schedules": "constant cosine exponential_decay inverse_decay joined linear one_cycle "
     "one_cycle_momentum piecewise product step_decay warm_restarts warmup",
@@ -63,7 +63,8 @@ HOMES = {
     "satsuma.vision.blocks": "ImageBlock",
     "satsuma.vision.effects": "CoarseDropout RandomBlur RandomErasing RandomJPEG RandomNoise",
     "satsuma.vision.frame": "Frame",
-    "satsuma.vision.geometry": "CropPad Dihedral Flip RandomResizedCrop Resize Rotate Shear Shift Warp Zoom",
+    "satsuma.vision.geometry": "CropPad Dihedral Flip RandomResizedCrop Resize Rotate Shear Shift Zoom",
+    "satsuma.vision.perspective": "Warp",
     "satsuma.vision.image": "get_image_files read_image",
     "satsuma.vision.lighting": "Brightness Contrast Hue RandomGrey Saturation",
     "satsuma.vision.loaders": "ImageDataLoaders",

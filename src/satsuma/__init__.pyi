@@ -94,9 +94,7 @@ from satsuma.nn.squeezenet import SqueezeNet as SqueezeNet
 from satsuma.nn.squeezenet import squeezenet1_1 as squeezenet1_1
 from satsuma.nn.transfer import TransferModel as TransferModel
 from satsuma.nn.transfer import load_body as load_body
-from satsuma.nn.transfer import set_trainable as set_trainable
 from satsuma.nn.transfer import transfer_groups as transfer_groups
-from satsuma.nn.transfer import transfer_model as transfer_model
 from satsuma.optim.optimizers import SGD as SGD
 from satsuma.optim.optimizers import AdaGrad as AdaGrad
 from satsuma.optim.optimizers import Adam as Adam
@@ -152,7 +150,6 @@ from satsuma.vision.geometry import Resize as Resize
 from satsuma.vision.geometry import Rotate as Rotate
 from satsuma.vision.geometry import Shear as Shear
 from satsuma.vision.geometry import Shift as Shift
-from satsuma.vision.geometry import Warp as Warp
 from satsuma.vision.geometry import Zoom as Zoom
 from satsuma.vision.image import get_image_files as get_image_files
 from satsuma.vision.image import read_image as read_image
@@ -163,6 +160,7 @@ from satsuma.vision.lighting import RandomGrey as RandomGrey
 from satsuma.vision.lighting import Saturation as Saturation
 from satsuma.vision.loaders import ImageDataLoaders as ImageDataLoaders
 from satsuma.vision.normalize import Normalize as Normalize
+from satsuma.vision.perspective import Warp as Warp
 from satsuma.vision.targets import BoxBlock as BoxBlock
 from satsuma.vision.targets import MaskBlock as MaskBlock
 from satsuma.vision.targets import PointBlock as PointBlock

@@ -9,8 +9,8 @@ FROZEN = {
     "demo": ["--folder", "--epochs", "--seed"],
     "train": [
         "path", *MODEL, "--epochs", "--freeze-epochs", "--lr", "--size", "--batch-size", "--valid-pct", "--augment",
-        "--early-stop", "--skip-unreadable", "--seed", "--device", "--precision", "--workers", "--cache", "--name",
-        "--runs-dir",
+        "--mixup", "--early-stop", "--skip-unreadable", "--seed", "--device", "--precision", "--workers", "--cache",
+        "--name", "--runs-dir",
     ],
     "lr-find": ["path", *MODEL, "--size", "--batch-size", "--seed", "--device", "--output"],
     "predict": ["model", "items", "--top", "--json", "--device"],

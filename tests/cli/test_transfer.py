@@ -56,13 +56,14 @@ def test_from_scratch_is_asked_for(satsuma, colors: Path, weights) -> None:
     assert "pretrained" not in result.out
 
 
-def test_a_file_of_weights_is_used_for_small_images_too(satsuma, colors: Path, weights) -> None:
+def test_a_file_of_weights_is_used_for_small_images_too(satsuma, colors: Path, tmp_path: Path, weights) -> None:
     small = ("--epochs", "1", "--batch-size", "8", "--size", "32")
     given = satsuma("train", colors, *small, "--arch", "squeezenet1_1", "--weights", weights)
     assert given.code == 0, given.err
     assert "pretrained" in given.out
-    plain = satsuma("train", colors, *small)
+    plain = satsuma("train", colors, *small, "--mixup")
     assert "small_cnn" in plain.out
+    assert "mixup=sm.MixUp()" in (tmp_path / "runs" / "colors-2" / "recipe.py").read_text()
     wrong = satsuma("train", colors, *small, "--arch", "resnet18", "--weights", weights)
     assert wrong.code == 1
     assert "do not fit" in wrong.err

@@ -339,3 +339,20 @@ def test_what_is_no_data_set(dataset, match):
 def test_arguments_of_another_type_are_refused(wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
         DataLoader([1, 2], **wrong)
+
+
+def test_one_batch_makes_that_batch_alone_and_starts_no_workers() -> None:
+    asked: list[int] = []
+
+    class Counted:
+        def __len__(self) -> int:
+            return 23
+
+        def __getitem__(self, index: int) -> int:
+            asked.append(index)
+            return index
+
+    loader = DataLoader(Counted(), 5, True, workers=4)
+    batch = loader.one_batch(2, 3)
+    assert batch.tolist() == asked == loader.indices(2, 3)
+    assert batch.tolist() == list(loader.epoch(2))[3].tolist()

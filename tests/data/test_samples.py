@@ -84,3 +84,11 @@ def test_rows_of_a_frame_keep_the_types_of_their_columns():
     row = listed(pd.DataFrame({"label": [3], "target": [2.5]}))[0]
     assert type(row["label"]) is int
     assert listed(iter("ab")) == ["a", "b"]
+
+
+def test_rows_of_a_polars_frame_are_asked_for_by_its_own_manners():
+    class Frame:
+        def iter_rows(self, *, named):
+            return iter([{"label": 3}] if named else [(3,)])
+
+    assert listed(Frame()) == [{"label": 3}]

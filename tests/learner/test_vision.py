@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import satsuma as sm
-from satsuma.learner.vision import GREY
+from satsuma.vision.lighting import LUMA
 from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = 40
@@ -102,7 +102,7 @@ def test_normalisation_follows_the_weights(pictures, data, squeezed):
 def test_grey_pictures(pictures, squeezed):
     learn = make(sm.ImageDataLoaders.from_folder(pictures, bs=6, channels=1), squeezed)
     (normalize,) = normalize_of(learn)
-    assert normalize.mean == pytest.approx((sum(a * b for a, b in zip(GREY, IMAGENET_MEAN, strict=True)),))
+    assert normalize.mean == pytest.approx((sum(a * b for a, b in zip(LUMA, IMAGENET_MEAN, strict=True)),))
     assert learn.model(torch.zeros(2, 1, SIZE, SIZE)).shape == (2, 3)
     learn.fine_tune(1)
 

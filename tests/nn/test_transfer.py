@@ -12,10 +12,9 @@ from satsuma.nn.transfer import (
     TransferModel,
     adapt_first_layer,
     body_parts,
+    frozen_parts,
     load_body,
-    set_trainable,
     transfer_groups,
-    transfer_model,
 )
 
 SMALL = ["resnet18", "squeezenet1_1", "mobilenetv3_large_100", "convnext_atto"]
@@ -33,6 +32,13 @@ def trained(arch, **options):
         if value.is_floating_point():
             value.add_(0.05 * torch.rand(value.shape))
     return network.eval()
+
+
+def loaded(arch, outputs, network, **settings):
+    """A model whose body has the network's weights."""
+    model = TransferModel(arch, outputs, **settings)
+    load_body(model, network.state_dict())
+    return model
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -53,7 +59,7 @@ def test_groups_are_fastais():
 @pytest.mark.parametrize("arch", SMALL)
 def test_the_loaded_body_gives_the_networks_features(arch):
     network = trained(arch)
-    model = transfer_model(arch, 7, weights=network.state_dict()).eval()
+    model = loaded(arch, 7, network).eval()
     x = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         torch.testing.assert_close(model.body(x), network.forward_features(x), rtol=0, atol=0)
@@ -63,14 +69,15 @@ def test_the_loaded_body_gives_the_networks_features(arch):
 
 def test_float16_weights_become_the_models_float32():
     weights = {key: value.half() for key, value in trained("squeezenet1_1").state_dict().items()}
-    model = transfer_model("squeezenet1_1", 2, weights=weights)
+    model = TransferModel("squeezenet1_1", 2)
+    load_body(model, weights)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     torch.testing.assert_close(model.body.features[0].weight, weights["features.0.weight"].float(), rtol=0, atol=0)
 
 
 def test_one_channel_sees_in_a_grey_picture_what_three_saw():
     network = trained("resnet18")
-    model = transfer_model("resnet18", 2, weights=network.state_dict(), in_channels=1).eval()
+    model = loaded("resnet18", 2, network, in_channels=1).eval()
     grey = torch.randn(2, 1, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -139,7 +146,8 @@ def train_head(model, steps=3):
 @pytest.mark.parametrize("again", [False, True])
 def test_a_frozen_body_gives_the_same_bits_however_long_the_head_is_trained(arch, again):
     model = TransferModel(arch, 3)
-    set_trainable(transfer_groups(model), 2, train_norms=False)
+    model.body.requires_grad_(False)
+    model.train()
     if again:
         model.eval()
         model.train()  # as the loop does after an evaluation
@@ -154,32 +162,41 @@ def test_a_frozen_body_gives_the_same_bits_however_long_the_head_is_trained(arch
     assert model.head.training
 
 
-def test_norms_of_a_frozen_body_go_on_learning_if_asked():
-    model = TransferModel("resnet18", 3)
-    set_trainable(transfer_groups(model), 2)
-    body = {key: value.clone() for key, value in model.body.state_dict().items()}
-    train_head(model)
-    changed = {key for key, value in model.body.state_dict().items() if not torch.equal(value, body[key])}
-    norms = {f"{name}." for name, m in model.body.named_modules() if isinstance(m, nn.BatchNorm2d)}
-    assert changed == {key for key in body if key.startswith(tuple(norms))}
-
-
-def test_unfreezing_wakes_what_was_at_rest():
+def test_what_learns_in_a_frozen_body_stays_awake():
     model = TransferModel("mobilenetv3_large_100", 3)
-    set_trainable(transfer_groups(model), 2, train_norms=False)
-    assert not model.body.bn1.training
-    set_trainable(transfer_groups(model), 1, train_norms=False)
+    model.body.requires_grad_(False)
+    model.body.blocks[4].requires_grad_(True)
+    assert model.train().training
     assert not model.body.bn1.training
     assert model.body.blocks[4].training
-    set_trainable(transfer_groups(model), 0)
-    assert all(module.training for module in model.modules())
-    assert all(p.requires_grad for p in model.parameters())
+    assert not any(layer.training for layer in model.body.blocks[3].modules())
+    model.body.requires_grad_(True)
+    assert all(module.training for module in model.train().modules())
 
 
-def test_freezing_in_evaluation_mode_leaves_the_mode():
-    model = TransferModel("squeezenet1_1", 3).eval()
-    set_trainable(transfer_groups(model), 2)
-    assert not any(module.training for module in model.modules())
+def test_frozen_parts_are_the_largest():
+    model = nn.Sequential(
+        nn.Sequential(nn.Linear(2, 3), nn.Dropout()), nn.Dropout(), nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5))
+    )
+    assert list(frozen_parts(model)) == []
+    model.requires_grad_(False)
+    assert list(frozen_parts(model)) == [model]
+    model[2][1].requires_grad_(True)
+    assert list(frozen_parts(model)) == [model[0], model[2][0]]
+
+
+# --- small pictures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", [*SMALL, "resnet50"])
+def test_pictures_too_small_for_the_network_are_refused_with_the_least_size(arch):
+    least = {"squeezenet1_1": 17, "convnext_atto": 32}.get(arch, 1)
+    for network in (NETWORKS[arch](classes=2).eval(), TransferModel(arch, 2).eval()):
+        assert network(torch.zeros(2, 3, least, least)).shape == (2, 2)
+        if least > 1:
+            message = rf"needs pictures of at least {least}×{least} pixels, got 47×{least - 1}: .*Resize\({least}\)"
+            with pytest.raises(ValueError, match=message):
+                network(torch.zeros(2, 3, 47, least - 1))
 
 
 # --- timm ---------------------------------------------------------------------------------------------------------
@@ -213,7 +230,7 @@ def test_networks_of_timm_are_bodies(name):
     except MissingExtraError as error:
         pytest.skip(str(error))
     network = timm.create_model(name).eval()
-    model = transfer_model(f"timm:{name}", 3, weights=network.state_dict()).eval()
+    model = loaded(f"timm:{name}", 3, network).eval()
     assert model(torch.randn(2, 3, 224, 224)).shape == (2, 3)
     listed = [p for group in transfer_groups(model) for p in group.parameters()]
     assert {id(p) for p in listed} == {id(p) for p in model.parameters()}

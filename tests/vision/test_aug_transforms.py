@@ -7,8 +7,9 @@ import pytest
 from satsuma.vision.aug_transforms import aug_transforms
 from satsuma.vision.effects import RandomErasing
 from satsuma.vision.frame import points_onto_photo, whole_frame
-from satsuma.vision.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Warp, Zoom
+from satsuma.vision.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Zoom
 from satsuma.vision.lighting import Brightness, Contrast
+from satsuma.vision.perspective import Warp
 
 # fastai 2's signature and defaults, but for mode, align_corners and batch, which say how a batch is sampled on a GPU
 FASTAI = {

@@ -1,5 +1,6 @@
 """Transforms of other libraries as item transforms."""
 
+import functools
 import sys
 import types
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from satsuma.data.transforms import TrainingOnly
+from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.foreign import call_foreign, draws_globally
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -88,6 +90,25 @@ def test_albumentations_are_called_their_way_and_repeat(albumentations: type) ->
     one, two = (call_foreign(salt, PICTURE, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert (one != PICTURE).any()
+
+
+def test_albumentations_alone_draw_anew_in_each_epoch(albumentations: type) -> None:
+    path = ImageBlock().path((albumentations(),), ())[0]
+    assert path.random
+    one, two = (path(PICTURE, np.random.default_rng(i))[0] for i in range(2))
+    assert (one != two).any()
+
+
+def test_other_libraries_are_known_through_wrappings(albumentations: type) -> None:
+    class Own(albumentations):  # type: ignore[misc, valid-type]
+        pass
+
+    class Module(torch.nn.Module):
+        pass
+
+    Module.__module__ = "torchvision.transforms.v2"
+    for transform in (Own(), functools.partial(albumentations()), torch.nn.Sequential(Module())):
+        assert draws_globally(transform)
 
 
 def test_other_libraries_draw_where_all_threads_draw(albumentations: type) -> None:

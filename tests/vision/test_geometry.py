@@ -19,9 +19,9 @@ from satsuma.vision.geometry import (
     Rotate,
     Shear,
     Shift,
-    Warp,
     Zoom,
 )
+from satsuma.vision.perspective import Warp
 from satsuma.vision.warp import warp
 
 BILINEAR = Image.Resampling.BILINEAR
@@ -369,7 +369,7 @@ def test_unknown_borders_are_refused(transform):
         (lambda: Zoom(1.2, 1.1), "min_zoom is above 0 and at most max_zoom, got 1.2 and 1.1"),
         (lambda: Zoom(0, 1.1), "min_zoom is above 0"),
         (lambda: Warp(1.5), "magnitude is a share of half a side, 0 to below 1, got 1.5"),
-        (lambda: Shear(60), "max_deg is 0 to below 45 degrees, got 60"),
+        (lambda: Shear(60), "max_deg is degrees, 0 to below 45, got 60"),
         (lambda: Shift(2.5), "pixels is a whole number, 0 or more, got 2.5"),
         (lambda: RandomResizedCrop(5, min_scale=0), "min_scale is a share of the area, above 0 to 1, got 0"),
         (lambda: RandomResizedCrop(5, ratio=(2, 1)), "ratio is the least and the largest width / height"),

@@ -12,14 +12,16 @@ from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.getters import ItemGetter
 from satsuma.data.splitters import IndexSplitter
+from satsuma.data.transforms import TrainingOnly
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.colour import plain_colours
-from satsuma.vision.effects import CoarseDropout
+from satsuma.vision.effects import CoarseDropout, RandomErasing
 from satsuma.vision.frame import whole_frame
 from satsuma.vision.geometry import Flip, Resize, Rotate, Shift
 from satsuma.vision.lighting import Brightness, Contrast
 from satsuma.vision.normalize import Normalize
-from satsuma.vision.path import ImagePath, Uncoloured, lay_out, split_batch_tfms
+from satsuma.vision.path import ImagePath, lay_out, split_batch_tfms
+from satsuma.vision.uncoloured import Uncoloured
 from satsuma.vision.warp import warp
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -41,7 +43,8 @@ def test_without_transforms_a_picture_is_its_pixels_in_0_to_1() -> None:
 def test_item_and_batch_transforms_are_one_warp_and_one_map() -> None:
     turns = (Resize(29), Rotate(20.0, p=1.0), Flip())
     lights = (Brightness(p=1.0), Contrast(p=1.0), NORMALIZE)
-    found = made(path_of(turns[0], batch_tfms=(turns[1], lights[0], turns[2], *lights[1:])), rng=np.random.default_rng(5))
+    path = path_of(turns[0], batch_tfms=(turns[1], lights[0], turns[2], *lights[1:]))
+    found = made(path, rng=np.random.default_rng(5))
     rng = np.random.default_rng(5)  # drawn in the order in which the transforms stand
     frame, colours = whole_frame(37, 53), plain_colours(3)
     for transform in (turns[0], turns[1], lights[0], turns[2], *lights[1:]):
@@ -95,6 +98,32 @@ def test_a_foreign_transform_may_make_a_tensor_which_the_rest_then_acts_on() -> 
     found = made(path_of(to_tensor_twice, batch_tfms=(NORMALIZE,)))
     expected = NORMALIZE(torch.from_numpy(PIXELS).permute(2, 0, 1)[None] / 255 * 2)[0]
     assert torch.allclose(found, expected)
+
+
+def test_after_a_tensor_effects_come_before_normalising_as_in_the_fused_way() -> None:
+    grey = RandomErasing(p=1.0, fill=0)
+    found = made(path_of(as_tensor, batch_tfms=(grey, NORMALIZE)), rng=np.random.default_rng(3))
+    assert float(found.min()) == pytest.approx(-2.5)  # black, normalised: not cut to 0..1 afterwards
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def doubled(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def test_after_a_tensor_foreign_transforms_act_once_each_and_know_training() -> None:
+    path = path_of(as_tensor, doubled, doubled, TrainingOnly(doubled))
+    plain = torch.from_numpy(PIXELS).permute(2, 0, 1) / 255
+    assert torch.allclose(made(path), plain * 4)
+    assert torch.allclose(made(path, rng=np.random.default_rng(0)), plain * 8)
+
+
+def test_a_failing_transform_of_ours_is_named() -> None:
+    with pytest.raises(ValueError, match=r"the transform Normalize\(.*failed: Normalize\(\) has no values yet"):
+        made(path_of(Normalize()))
 
 
 def test_normalising_among_item_transforms_waits_for_the_end() -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from tests.vision.oracle import photo_points, pixel_at, psnr, reference, smooth_picture
 
 from satsuma.vision.frame import BORDERS, Frame, codec_shrink, points_into_frame, view_of, whole_frame
-from satsuma.vision.geometry import Flip, Resize, Rotate, Shear, Shift, Warp, Zoom
+from satsuma.vision.geometry import Flip, Resize, Rotate, Shear, Shift, Zoom
 from satsuma.vision.lay_back import picture_onto_photo
+from satsuma.vision.perspective import Warp
 from satsuma.vision.warp import warp
 from satsuma.vision.warp_batch import warp_batch
 

@@ -13,11 +13,10 @@ from satsuma.vision.aug_transforms import aug_transforms
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.geometry import Resize
 from satsuma.vision.image import get_image_files, open_photo
-from satsuma.vision.normalize import Normalize
+from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 
 console = Console(highlight=False, soft_wrap=True)
 PRESIZE, SIZE, BATCH = 460, 224, 64
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # those of ImageNet; any would cost the same
 SECONDS = 1.0  # of each setting, in each round
 
 
@@ -37,6 +36,6 @@ def show_loader(path: Path) -> None:
 
 def augmented_loader(files: list[Path]) -> DataLoader:
     """A loader of `files` with presizing and the usual augmentations, and the default workers."""
-    batch_tfms = (*aug_transforms(size=SIZE), Normalize(MEAN, STD))
+    batch_tfms = (*aug_transforms(size=SIZE), Normalize(IMAGENET_MEAN, IMAGENET_STD))  # any would cost the same
     samples, steps = make_samples(files, (identity,), (ImageBlock(),), (Resize(PRESIZE),), batch_tfms)
     return DataLoader(samples, BATCH, True, workers=default_workers(True), batch_steps=steps)

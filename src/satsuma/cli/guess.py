@@ -12,6 +12,7 @@ from PIL import Image
 from satsuma.cli.guess_table import classes, csv_at, from_table, read_guessed, some_images
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.errors import UserError
+from satsuma.learner.choices import SMALL_SIDE
 from satsuma.vision.aug_transforms import aug_transforms
 from satsuma.vision.geometry import Rotate, Shift, Zoom
 from satsuma.vision.image import get_image_files
@@ -22,7 +23,6 @@ from satsuma.vision.sources import LOOKED_AT, folder_as_spelt, image_sizes
 NUMBERED = r"(.+)_\d+\.\w+$"  # great_pyrenees_173.jpg
 VALID_NAMES = ("valid", "val", "validation", "test")
 LEAST_SIDE = 8  # pixels
-SMALL_SIDE = 64  # pixels: below, pictures are of signs or digits as often as of things, and are not mirrored
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def guess_data(
 def augmentations(sides: Sequence[int], resized: bool) -> tuple[Any, ...]:
     """What is done to training images with these sides in pixels unless told otherwise, and `Normalize`.
 
-    Small ones are not mirrored, since they may be signs. `resized`: all are brought to that side, so that crops of
-    other sizes may be.
+    Small ones are not mirrored, since they are of signs or digits as often as of things. `resized`: all are brought to
+    that side, so that crops of other sizes may be.
     """
     if max(sides) <= SMALL_SIDE:
         shift = Shift(pixels=max(1, min(sides) // 14))

@@ -27,6 +27,7 @@ from satsuma.nn.registry import ARCHITECTURES
 from satsuma.nn.timm_body import TIMM
 from satsuma.nn.transfer import TransferModel
 from satsuma.train.early_stopping import EarlyStopping
+from satsuma.train.mixing import MixUp
 from satsuma.train.precision import PRECISIONS, pick_device
 
 console = Console(highlight=False, soft_wrap=True)
@@ -57,6 +58,7 @@ class TrainOptions:
     batch_size: int = 64
     valid_pct: float = 0.2
     augment: bool = True
+    mixup: bool = False
     early_stop: int = 0
     skip_unreadable: bool = False
     seed: int = 42
@@ -165,6 +167,7 @@ def build_learner(data: DataLoaders, options: TrainOptions, run_dir: Path | None
         "seed": options.seed,
         "device": options.device,
         "precision": options.precision,
+        "mixup": MixUp() if options.mixup else None,
         "run_dir": run_dir,
     }
     if options.weights is None and (options.from_scratch or side <= SMALL_SIDE or arch == "small_cnn"):

@@ -35,6 +35,32 @@ class ArrayDataset:
         return tuple(t[index] for t in self.tensors)
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayViews:
+    """The same samples in several views, each as an `ArrayDataset`'s tensors: each epoch of a loader sees the next.
+
+    Epoch `first_epoch` sees the first. Indexing, as `tensors`, gives the first view's samples.
+    """
+
+    views: tuple[tuple[Tensor, ...], ...]
+    first_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(t.shape for t in view) for view in self.views}
+        if len(shapes) != 1:
+            raise ValueError(f"ArrayViews: expected views of one shape, one or more; got {len(shapes)} shapes")
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.views[0]
+
+    def __len__(self) -> int:
+        return len(self.views[0][0])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(t[index] for t in self.views[0])
+
+
 def to_tensor(array: Any, *, name: str) -> Tensor:
     """A tensor that shares memory with `array` where it can; NumPy's float64 becomes float32.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 SMALL = 2**16  # bytes below which the pool would cost more than it saves: the C library keeps such memory itself
 PROBE = [np.empty(1)]
@@ -88,3 +89,12 @@ def pinned_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An array in page-locked memory; `torch.from_numpy` of it is a pinned tensor."""
     like = torch.from_numpy(np.empty(0, dtype)).dtype
     return torch.empty(shape, dtype=like, pin_memory=True).numpy()
+
+
+def pinned_parts(batch: Any) -> Any:
+    """The batch with its tensors in page-locked memory, from which a GPU copies while the loop goes on."""
+    if isinstance(batch, tuple):
+        return tuple(pinned_parts(part) for part in batch)
+    if isinstance(batch, Tensor):
+        return batch if batch.is_pinned() else batch.pin_memory()
+    return batch.pin_memory() if hasattr(batch, "pin_memory") else batch

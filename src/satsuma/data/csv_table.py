@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from satsuma.data.samples import listed
 from satsuma.errors import nearest
 
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")  # as int64 holds it; a leading zero ("007") makes it a name
@@ -120,5 +121,5 @@ def converted(column: Sequence[str | None], kind: Callable[[str], Any]) -> list[
 def first_rows(frame: Any, n: int) -> list[Any]:
     """The first `n` rows of a `Table`, or of a data frame of pandas or polars."""
     if hasattr(frame, "iterrows"):  # pandas
-        return [row for _, row in frame.head(n).iterrows()]
+        return listed(frame.head(n))
     return list(frame.head(n).iter_rows(named=True)) if hasattr(frame, "iter_rows") else list(frame.rows[:n])

@@ -14,8 +14,8 @@ from satsuma.data.cache import shared_cache
 from satsuma.data.checks import DataReport, label_warnings, warn_user
 from satsuma.data.getters import ItemGetter, is_missing
 from satsuma.data.loader import DataLoader, InMemory, whole_number
-from satsuma.data.prepare import fit_batch_tfms, make_samples
 from satsuma.data.multi_category import MultiCategoryBlock
+from satsuma.data.prepare import fit_batch_tfms, make_samples
 from satsuma.data.samples import Samples, identity, listed, short
 from satsuma.data.seeds import as_seed
 from satsuma.data.splitters import RandomSplitter
@@ -122,9 +122,7 @@ class DataLoaders:
         for loader in self.loaders:
             old = loader.dataset
             samples, steps = make_samples(old.items, old.getters, old.blocks, item_tfms, fitted)
-            made = loader.new(shared_cache(samples, old))
-            made.batch_steps = steps
-            loaders.append(made)
+            loaders.append(loader.new(shared_cache(samples, old), batch_steps=steps))
         there = DataLoaders(*loaders, block=replace(self.block, batch_tfms=fitted), source=self.source)
         there.report = self.report
         return there

@@ -12,38 +12,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satsuma.data.arrays import ArrayDataset, to_tensor
+from satsuma.data.arrays import ArrayDataset, ArrayViews, to_tensor
 from satsuma.data.buffers import Buffers
 from satsuma.data.collate import collate
 from satsuma.data.processes import WorkerProcesses
 from satsuma.data.seeds import BATCH, as_seed, epoch_order, torch_generator
-from satsuma.data.streamed import BatchMaker, Streamed, count_batches, pick_worker_kind, sample_name, sample_order
+from satsuma.data.streamed import (
+    BatchMaker,
+    Streamed,
+    count_batches,
+    one_of,
+    pick_worker_kind,
+    sample_name,
+    sample_order,
+)
 from satsuma.data.transforms import BatchSteps
 from satsuma.errors import spelled, spelled_class
+
+AS_BEFORE = BatchSteps(())  # told from others by its identity: the steps of the loader that a new one is made from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InMemory:
-    """Batches by indexing whole tensors [N *dims], never item by item."""
+    """Batches by indexing whole tensors [N *dims], never item by item.
 
-    tensors: tuple[Tensor, ...]
+    Of several `views` of the samples, epoch `first_epoch` takes the first, and each later one the next, in turn.
+    """
+
+    views: tuple[tuple[Tensor, ...], ...]
     batch_size: int
     shuffle: bool
     drop_last: bool
     seed: int
+    first_epoch: int = 0
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The first view, which most often is the only one."""
+        return self.views[0]
 
     def __len__(self) -> int:
         return count_batches(len(self.tensors[0]), self.batch_size, self.drop_last)
 
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """Batches of one epoch from batch `start` on."""
+        tensors = self.views[(epoch - self.first_epoch) % len(self.views)]
         if self.shuffle:
-            order = epoch_order(len(self.tensors[0]), self.seed, epoch).to(self.tensors[0].device)
+            order = epoch_order(len(tensors[0]), self.seed, epoch).to(tensors[0].device)
             for take in torch.split(order, self.batch_size)[start : len(self)]:
-                yield tuple([t.index_select(0, take) for t in self.tensors])
+                yield tuple([t.index_select(0, take) for t in tensors])
         else:
             for i in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
-                yield tuple([t[i : i + self.batch_size] for t in self.tensors])
+                yield tuple([t[i : i + self.batch_size] for t in tensors])
 
 
 @dataclass(slots=True)
@@ -145,12 +165,15 @@ class DataLoader:
                 processes=worker_processes(maker, workers) if kind == "processes" else None,
             )
         else:
+            tensors = (arrays,) if isinstance(arrays, Tensor) else arrays
+            viewed = isinstance(dataset, ArrayViews)
             self.batches = InMemory(
-                tensors=(arrays,) if isinstance(arrays, Tensor) else arrays,
+                views=dataset.views if viewed else (tensors,),
                 batch_size=batch_size,
                 shuffle=shuffle,
                 drop_last=drop_last,
                 seed=seed,
+                first_epoch=dataset.first_epoch if viewed else 0,
             )
 
     def __len__(self) -> int:
@@ -190,9 +213,11 @@ class DataLoader:
         random = self.augment and self.batch_steps is not None and self.batch_steps.random
         return torch_generator(self.seed, BATCH, epoch, batch) if random else None
 
-    def one_batch(self) -> Any:
-        """The first batch of epoch 0; it does not count as a pass."""
-        return next(iter(self.epoch(0)))
+    def one_batch(self, epoch: int = 0, batch: int = 0) -> Any:
+        """One batch, the first of epoch 0 unless said; it does not count as a pass, and starts no workers."""
+        if isinstance(self.batches, Streamed):
+            return next(self.finished(iter((one_of(self.batches, epoch, batch),)), epoch, batch))
+        return next(iter(self.epoch(epoch, start=batch)))
 
     def indices(self, epoch: int, batch: int) -> list[int]:
         """Which samples batch number `batch` of `epoch` holds."""
@@ -207,8 +232,8 @@ class DataLoader:
         """A loader of the same batches on `device`; data in memory moves there once and for all."""
         moved = self.new(device=device)
         if isinstance(self.batches, InMemory):
-            there = tuple(t.to(device) for t in self.batches.tensors)
-            moved.batches = replace(self.batches, tensors=there)
+            there = tuple(tuple(t.to(device) for t in view) for view in self.batches.views)
+            moved.batches = replace(self.batches, views=there)
         return moved
 
     @spelled
@@ -222,6 +247,7 @@ class DataLoader:
         augment: bool | None = None,
         workers: int | None = None,
         worker_kind: str | None = None,
+        batch_steps: BatchSteps | None = AS_BEFORE,
         device: torch.device | str | None = None,
     ) -> "DataLoader":
         """A loader like this one, but for what is given."""
@@ -234,7 +260,7 @@ class DataLoader:
             worker_kind=self.worker_kind if worker_kind is None else worker_kind,
             seed=self.seed,
             augment=self.augment if augment is None else augment,
-            batch_steps=self.batch_steps,
+            batch_steps=self.batch_steps if batch_steps is AS_BEFORE else batch_steps,
             device=self.device if device is None else device,
             n_inp=self.n_inp,
         )
@@ -242,7 +268,7 @@ class DataLoader:
 
 def in_memory_tensors(dataset: Any) -> tuple[Tensor, ...] | Tensor | None:
     """The tensors behind a data set that lies in memory, a single one for bare values; None for any other."""
-    if isinstance(dataset, ArrayDataset | torch.utils.data.TensorDataset):
+    if isinstance(dataset, ArrayDataset | ArrayViews | torch.utils.data.TensorDataset):
         return tuple(to_tensor(t, name=f"array {i}") for i, t in enumerate(dataset.tensors))
     if isinstance(dataset, Tensor | np.ndarray):
         return to_tensor(dataset, name="the data set")

@@ -22,6 +22,19 @@ class SamplePath(Protocol):
     @property
     def random(self) -> bool: ...
 
+    @property
+    def needs_processes(self) -> bool:
+        """Whether a transform draws from generators that all threads share."""
+        ...
+
+    def for_device(self, device: torch.device) -> "SamplePath":
+        """This, for batches on `device`, to which it may leave some of the work."""
+        ...
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        """Seconds by stage of one part; empty where there are none."""
+        ...
+
     def __call__(self, value: Any, rng: np.random.Generator | None, frame: Any, out: np.ndarray | None) -> Any: ...
 
     def walk(self, value: Any) -> Iterator[Any]: ...
@@ -38,6 +51,16 @@ class PlainPath:
     def random(self) -> bool:
         return any(self.steps.random)
 
+    @property
+    def needs_processes(self) -> bool:
+        return False
+
+    def for_device(self, device: torch.device) -> "PlainPath":
+        return self
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        return {}
+
     def __call__(
         self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
     ) -> tuple[torch.Tensor, Any]:
@@ -51,9 +74,9 @@ class PlainPath:
         yield type(self.block).__name__
         part = self.block.load(value)
         yield part
-        for transform in self.steps.transforms:
+        for transform, random in zip(self.steps.transforms, self.steps.random, strict=True):
             yield part_label(transform)
-            part = transform(part)
+            part = transform(part, rng=None) if random else transform(part)
             yield part
         yield "to_tensor"
         yield self.block.to_tensor(part)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader as TorchDataLoader
+
+from satsuma.data.buffers import pinned_parts
 
 Request = tuple[int, Sequence[int]]  # the epoch, and the indices of one batch
 
@@ -32,9 +33,7 @@ class SentBatch:
     error: BaseException | None = None
 
     def pin_memory(self) -> "SentBatch":
-        parts = self.batch if isinstance(self.batch, tuple) else (self.batch,)
-        pinned = tuple(p.pin_memory() if isinstance(p, Tensor) or hasattr(p, "pin_memory") else p for p in parts)
-        return SentBatch(pinned if isinstance(self.batch, tuple) else pinned[0], self.error)
+        return SentBatch(pinned_parts(self.batch), self.error)
 
 
 class RequestedBatches(torch.utils.data.Dataset[SentBatch]):

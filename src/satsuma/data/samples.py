@@ -39,7 +39,7 @@ class Samples:
     @property
     def needs_processes(self) -> bool:
         """Whether a transform draws from generators that all threads share."""
-        return any(getattr(path, "needs_processes", False) for path in self.paths)
+        return any(path.needs_processes for path in self.paths)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         return self.sample(index, None)
@@ -74,7 +74,7 @@ class Samples:
         text = str(error) or type(error).__name__
         if self.name(index) in text or isinstance(error, MemoryError):
             return error
-        by = "" if text.startswith("the item transform") else f"{type(block).__name__} failed: "
+        by = "" if text.startswith(("the item transform", "the transform")) else f"{type(block).__name__} failed: "
         return ValueError(f"{self.name(index)}: {by}{text}")
 
     def batch(
@@ -96,17 +96,15 @@ class Samples:
 
     def for_device(self, device: torch.device) -> "Samples":
         """These samples, made for batches on `device`: towards a GPU pictures travel as bytes."""
-        paths = tuple(p.for_device(device) if hasattr(p, "for_device") else p for p in self.paths)
+        paths = tuple(path.for_device(device) for path in self.paths)
         return self if paths == self.paths else replace(self, paths=paths)
 
     def timed_sample(self, index: int, rng: np.random.Generator | None) -> dict[str, float]:
         """Seconds that each stage (decode, warp, colour, other) of one sample takes."""
         seconds: dict[str, float] = {}
         for getter, path in zip(self.getters, self.paths, strict=True):
-            timed = getattr(path, "timed", None)
-            if timed is not None:
-                for stage, spent in timed(get_value(getter, self.items[index]), rng).items():
-                    seconds[stage] = seconds.get(stage, 0.0) + spent
+            for stage, spent in path.timed(get_value(getter, self.items[index]), rng).items():
+                seconds[stage] = seconds.get(stage, 0.0) + spent
         return seconds
 
 
@@ -151,7 +149,9 @@ def item_name(item: Any, get_x: Callable[[Any], Any]) -> str:
 
 
 def listed(found: Any) -> list[Any]:
-    """Items as a list; a data frame's are its rows, whose values keep their types."""
+    """Items as a list; a data frame's (of pandas or polars) are its rows, whose values keep their types."""
+    if hasattr(found, "iter_rows"):  # polars
+        return list(found.iter_rows(named=True))
     return [row for _, row in found.astype(object).iterrows()] if hasattr(found, "iterrows") else list(found)
 
 

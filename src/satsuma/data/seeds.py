@@ -45,6 +45,14 @@ def numpy_generator(seed: int, *keys: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(mix_seed(seed, *keys)))
 
 
+def sample_generators(rng: torch.Generator | None, n: int) -> list[np.random.Generator | None]:
+    """A NumPy generator for each of `n` samples, drawn from a torch generator; None of None."""
+    if rng is None:
+        return [None] * n
+    seeds = torch.randint(1 << 62, (n,), generator=rng, device=rng.device).tolist()
+    return [numpy_generator(seed) for seed in seeds]
+
+
 def epoch_order(n: int, seed: int, epoch: int) -> torch.Tensor:
     """The order of `n` samples in one epoch: int64 [n], a function of (seed, epoch) alone."""
     return torch.randperm(n, generator=torch_generator(seed, ORDER, epoch))

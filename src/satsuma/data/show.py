@@ -8,8 +8,8 @@ from torch import Tensor
 
 from satsuma.data.collate import collate
 from satsuma.data.loader import DataLoader, to_device
-from satsuma.data.streamed import load_sample
 from satsuma.data.multi_category import label_text
+from satsuma.data.streamed import load_sample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def show_batch(dls: "DataLoaders", *, nrows: int, ncols: int, unique: bool, epoc
     """A grid of samples of one training batch; `unique`: the first sample of that batch under as many draws."""
     n = nrows * ncols
     loader = dls.train
-    batch = one_sample_many_ways(loader, n, epoch) if unique else next(iter(loader.epoch(epoch)))
+    batch = one_sample_many_ways(loader, n, epoch) if unique else loader.one_batch(epoch)
     batch = batch if isinstance(batch, tuple) else (batch,)
     titles = [title(dls, batch, i) for i in range(min(n, len(batch[0])))]
     pictures = [as_picture(undone(dls, batch[0][i])) for i in range(len(titles))]

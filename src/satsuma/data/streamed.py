@@ -10,9 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from satsuma.data.buffers import Buffers
+from satsuma.data.buffers import Buffers, pinned_parts
 from satsuma.data.collate import collate
 from satsuma.data.global_draws import seeded_globals
 from satsuma.data.processes import WorkerProcesses
@@ -79,6 +77,12 @@ class Streamed:
         if self.processes is not None:
             return self.processes.epoch([(epoch, take) for take in takes])
         return by_threads(self.maker, takes, epoch, self.workers)
+
+
+def one_of(batches: "Streamed", epoch: int, batch: int) -> Any:
+    """Batch number `batch` of `epoch`, made in this thread: for a look, no worker is started."""
+    order = sample_order(len(batches.maker.dataset), batches.shuffle, batches.maker.seed, epoch)
+    return batches.maker.load(order[batch * batches.batch_size : (batch + 1) * batches.batch_size], epoch)
 
 
 def by_threads(maker: BatchMaker, takes: Sequence[Sequence[int]], epoch: int, workers: int) -> Iterator[Any]:
@@ -153,15 +157,6 @@ def refuse_gaps(samples: Sequence[Any], indices: Sequence[int]) -> None:
                 f"position {position} of some samples is None (of sample {shown}) and of others a value: they cannot "
                 f"be one batch. Leave those samples out, or give them a label."
             )
-
-
-def pinned_parts(batch: Any) -> Any:
-    """The batch with its tensors in page-locked memory, from which a GPU copies while the loop goes on."""
-    if isinstance(batch, tuple):
-        return tuple(pinned_parts(part) for part in batch)
-    if isinstance(batch, Tensor):
-        return batch if batch.is_pinned() else batch.pin_memory()
-    return batch.pin_memory() if hasattr(batch, "pin_memory") else batch
 
 
 def pick_worker_kind(worker_kind: str, dataset: Any, workers: int) -> str:

@@ -53,7 +53,9 @@ def walk_steps(block: "DataBlock", source: Any, bs: int, lines: list[str]) -> No
             lines.append(f"vocab: {len(b.vocab)} classes: {short(', '.join(str(v) for v in b.vocab))}")
 
     half = [items[i] for i in train]
-    walk_sample(make_samples(half, getters, blocks, block.item_tfms, unfitted_left_out(block.batch_tfms))[0], n_inp, lines)
+    walk_sample(
+        make_samples(half, getters, blocks, block.item_tfms, unfitted_left_out(block.batch_tfms))[0], n_inp, lines
+    )
     lines.append("batch transforms fitted")
     fitted = fit_batch_tfms(half, getters, blocks, block.item_tfms, block.batch_tfms)
     lines.pop()  # of interest only if it fails

@@ -63,13 +63,21 @@ def loss_weights(loss_func: Callable[..., Tensor], targets: tuple[Tensor, ...]) 
     return counts
 
 
+def is_reducible(loss_func: Callable[..., Tensor]) -> bool:
+    """Whether a loss says how it makes one number of many, so that it can be told not to."""
+    if isinstance(loss_func, nn.Module):
+        return hasattr(loss_func, "reduction")
+    return has_parameter(loss_func, "reduction")
+
+
 def refuse_unreducible(loss_func: Callable[..., Tensor], what: str) -> None:
     """`ValueError` for a loss that cannot give each item's own; `what` needs it."""
-    module = isinstance(loss_func, nn.Module)
-    if hasattr(loss_func, "reduction") if module else has_parameter(loss_func, "reduction"):
+    if is_reducible(loss_func):
         return
     repair = (
-        "self.reduction, 'mean' or 'none', for forward to heed" if module else "an argument reduction='mean' or 'none'"
+        "self.reduction, 'mean' or 'none', for forward to heed"
+        if isinstance(loss_func, nn.Module)
+        else "an argument reduction='mean' or 'none'"
     )
     raise ValueError(
         f"{what} needs each sample's own loss, which {part_name(loss_func)} cannot give: give it {repair}, with 'none' "

@@ -1,8 +1,6 @@
 """One look before the first step: do data, model, loss and metrics fit together? B batch, K classes."""
 
-import copy
 import functools
-import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
 from satsuma.data.seeds import numpy_generator
+from satsuma.functional.each_loss import is_reducible, unreduced_losses
 from satsuma.functional.links import opened_partial, part_name
 from satsuma.functional.losses import shape_text
 from satsuma.ship.predictor import names_columns
@@ -260,29 +259,16 @@ def note_lonely(name: str, found: list[str], layer: nn.Module, inputs: tuple[Ten
 
 def items_losses(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Tensor, ...]) -> Tensor:
     """Each item's own loss [N]: by `reduction="none"` where the loss knows it, else one item at a time."""
-    if isinstance(loss_func, nn.Module) and hasattr(loss_func, "reduction"):
-        each = copy.copy(loss_func)
-        each.reduction = "none"  # type: ignore[assignment]
-        losses = each(outputs, *targets)
-    elif "reduction" in parameters_of(loss_func):
-        losses = loss_func(outputs, *targets, reduction="none")
-    else:
-        losses = torch.stack([one_loss(loss_func, outputs, targets, i) for i in range(len(targets[0]))])
-    each_item: Tensor = losses.flatten(1).mean(1) if losses.ndim > 1 else losses
-    return each_item
+    if not is_reducible(loss_func):
+        return torch.stack([one_loss(loss_func, outputs, targets, i) for i in range(len(targets[0]))])
+    losses = unreduced_losses(loss_func, outputs, targets)  # [N ...]
+    return losses.flatten(1).mean(1) if losses.ndim > 1 else losses
 
 
 def one_loss(loss_func: Callable[..., Tensor], outputs: Any, targets: tuple[Tensor, ...], i: int) -> Tensor:
     """The loss [] of item number `i` alone."""
     own = outputs[i : i + 1] if isinstance(outputs, Tensor) else tuple(part[i : i + 1] for part in outputs)
     return loss_func(own, *(t[i : i + 1] for t in targets)).reshape(())
-
-
-def parameters_of(func: Callable[..., Any]) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(func).parameters)
-    except (TypeError, ValueError):
-        return ()
 
 
 def check_weights(model: nn.Module) -> None:

@@ -45,8 +45,7 @@ def choose_loss(targets: Sequence[Block]) -> tuple[Callable[..., Tensor], str]:
 
 def model_outputs(dls: DataLoaders) -> int:
     """How many numbers the model has to give for the targets. `ValueError` where the blocks do not say it."""
-    numbers = sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock))
-    numbers += sum(2 * b.n for b in dls.targets if isinstance(b, PointBlock))
+    numbers = sum(b.n_out for b in dls.targets if isinstance(b, RegressionBlock | PointBlock))
     outputs = len(dls.vocab) or numbers
     if not outputs:
         kinds = ", ".join(type(t).__name__ for t in dls.targets) or "unknown (the loaders were not made from blocks)"

@@ -13,29 +13,26 @@ if TYPE_CHECKING:
 
 
 class CompileCost(Hook):
-    """Says how long the first step took, in which the model is compiled."""
+    """Keeps how many seconds the first step took, in which the model is compiled; says so if `said`."""
 
-    def __init__(self, learn: "Learner") -> None:
-        self.learn = learn
+    def __init__(self, said: bool) -> None:
+        self.said = said
         self.begun = 0.0
+        self.seconds: float | None = None
 
     def on_fit_start(self, run: Run, plan: Plan) -> None:
         self.begun = time.perf_counter()
 
     def on_step(self, run: Run, row: StepRow) -> None:
-        if self.learn.compile_s is None:
-            self.learn.compile_s = time.perf_counter() - self.begun
-            if self.learn.progress:
-                say(f"compiled: the first step took {duration(self.learn.compile_s)}")
+        if self.seconds is None:
+            self.seconds = time.perf_counter() - self.begun
+            if self.said:
+                say(f"compiled: the first step took {duration(self.seconds)}")
 
 
-def compiled_once(learn: "Learner") -> list[CompileCost]:
-    """Compile the model's forward in place where that is asked for; names of weights stay as they are.
-
-    The cost is told after the first step.
-    """
-    if not learn.compile or learn.compile_s is not None:
-        return []
-    options: dict[str, Any] = {} if learn.compile is True else {"backend": learn.compile}
-    learn.model.compile(**options)
-    return [CompileCost(learn)]
+def compile_once(learn: "Learner") -> None:
+    """Compile the model's forward in place where that is asked for; names of weights stay as they are."""
+    if learn.compile and learn.compile_cost is None:
+        options: dict[str, Any] = {} if learn.compile is True else {"backend": learn.compile}
+        learn.model.compile(**options)
+        learn.compile_cost = CompileCost(said=learn.progress)

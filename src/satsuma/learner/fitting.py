@@ -10,7 +10,7 @@ from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
 from satsuma.learner.arguments import refuse_stopping
 from satsuma.learner.checks import explained
-from satsuma.learner.compiling import compiled_once
+from satsuma.learner.compiling import compile_once
 from satsuma.learner.freezing import set_frozen
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
 from satsuma.learner.running import one_cycle_run
@@ -59,6 +59,7 @@ def fitted(
 
 def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | None) -> EpochTable:
     """Train, say why it ended, and leave the learner in order however it does."""
+    compile_once(learn)
     try:
         rows = fit(
             run,
@@ -93,7 +94,9 @@ def observers(learn: "Learner") -> list[Observer]:
     own: list[Observer] = [StopOnInterrupt(), learn.recorder]
     if learn.checkpoint is not None:
         own.append(learn.checkpoint)
-    return [*own, *compiled_once(learn), *([Progress()] if learn.progress else []), *learn.hooks]
+    if learn.compile_cost is not None:
+        own.append(learn.compile_cost)
+    return [*own, *([Progress()] if learn.progress else []), *learn.hooks]
 
 
 def fine_tuned(

@@ -6,13 +6,11 @@ from torch import nn
 
 from satsuma.learner.arguments import split_groups
 from satsuma.nn.init import NORM_LAYERS
-from satsuma.nn.transfer import TransferModel
+from satsuma.nn.transfer import TransferModel, frozen_parts
 from satsuma.optim.groups import listed_layer_groups
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
-
-NORM_POLICIES = ("train", "frozen")
 
 
 def layer_groups(learn: "Learner") -> list[list[nn.Parameter]]:
@@ -50,7 +48,7 @@ def set_frozen(learn: "Learner", n: int) -> None:
     if isinstance(learn.model, TransferModel):
         learn.model.train()  # which lays its frozen parts to rest
     else:
-        rest(learn, learn.model)
+        rest(learn)
 
 
 def settle(learn: "Learner") -> None:
@@ -58,7 +56,7 @@ def settle(learn: "Learner") -> None:
     if not learn.model.training:
         learn.model.train()
         if not isinstance(learn.model, TransferModel) and learn.frozen_to:
-            rest(learn, learn.model)
+            rest(learn)
 
 
 def wake(learn: "Learner") -> None:
@@ -68,17 +66,19 @@ def wake(learn: "Learner") -> None:
     learn.resting = []
 
 
-def rest(learn: "Learner", module: nn.Module) -> None:
-    """Evaluation mode for what has parameters and trains none of them: the same numbers, however long others train."""
-    parameters = list(module.parameters())
-    if parameters and not any(p.requires_grad for p in parameters):
-        for layer in module.modules():
-            if layer.training:
-                layer.training = False
-                learn.resting.append(layer)
-        return
-    for child in module.children():
-        rest(learn, child)
+def rest(learn: "Learner") -> None:
+    """Evaluation mode for what has parameters and trains none of them: the same numbers, however long others train.
+
+    A layer without parameters, as dropout, rests with the layer group (if the splitter gives modules) or the part of
+    the model that holds it.
+    """
+    groups = [] if learn.splitter is None else [g for g in learn.splitter(learn.model) if isinstance(g, nn.Module)]
+    for whole in (*groups, learn.model):
+        for part in frozen_parts(whole):
+            for layer in part.modules():
+                if layer.training:
+                    layer.training = False
+                    learn.resting.append(layer)
 
 
 def frozen_text(learn: "Learner") -> str:

@@ -34,6 +34,7 @@ from satsuma.learner.choices import (
     listed_metrics,
     make_checkpoint,
 )
+from satsuma.learner.compiling import CompileCost
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
@@ -133,7 +134,7 @@ class Learner:
         self.l1, self.l2, self.input_noise = l1, l2, input_noise
         self.precision = pick_precision(precision, self.device, self.model)
         self.compile = compile
-        self.compile_s: float | None = None  # what the first step of a compiled model took
+        self.compile_cost: CompileCost | None = None  # once the model is compiled
         self.path = Path(path)
         self.progress = progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
@@ -160,6 +161,11 @@ class Learner:
         self._dls = changed_loaders(self, dls)
         self.checked = False
         self.calls.append(("dls", {"data": data_recipe(self._dls)}))
+
+    @property
+    def compile_s(self) -> float | None:
+        """Seconds that the first step of a compiled model took; None before it."""
+        return None if self.compile_cost is None else self.compile_cost.seconds
 
     def __repr__(self) -> str:
         return f"Learner({self.headline()})"
@@ -291,7 +297,8 @@ class Learner:
 
         Training it costs almost nothing and trains this learner's head, since they share it; the body stays as it is,
         normalisation too. `views`: how many augmented views of each training item are kept, of which each epoch sees
-        the next; 0: the items as validation sees them. `mixup` is left out: features are no pictures.
+        the next; 0: the items as validation sees them. Left out, whatever this learner's are: `mixup` and
+        `input_noise`, which are of pictures; `micro` and `compile`, which so small a model does not need; `run_dir`.
         Raises `ValueError` for a model without body and head.
         """
         from satsuma.learner.precompute import head_learner

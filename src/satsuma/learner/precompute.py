@@ -3,16 +3,15 @@
 N items, F features, h w the feature map's size, V views.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from satsuma.data.arrays import ArrayDataset
+from satsuma.data.arrays import ArrayDataset, ArrayViews
 from satsuma.data.blocks import TransformBlock
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.loader import DataLoader, InMemory
+from satsuma.data.loader import DataLoader
 from satsuma.hooks.progress import say
 from satsuma.learner.tta import OneEpoch, augmented
 from satsuma.nn.heads import AdaptiveConcatPool2d
@@ -27,39 +26,27 @@ if TYPE_CHECKING:
 POOLING = (AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten)
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureViews:
-    """Batches of features: each epoch from the next of several views of the same items."""
-
-    views: tuple[InMemory, ...]
-    first_epoch: int
-
-    def __len__(self) -> int:
-        return len(self.views[0])
-
-    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        return self.views[(epoch - self.first_epoch) % len(self.views)].epoch(epoch, start=start)
-
-
 def head_learner(learn: "Learner", views: int) -> "Learner":
     """`Learner.precompute`: a learner of the same head on features in memory."""
-    from satsuma.learner.learner import Learner
-
     if not is_number(views, int) or views < 0:
         raise ValueError(
             f"precompute: views is how many augmented views of each item are kept, 0 or more, got {views!r}"
         )
     body, head = divided_model(learn.model)
-    first = learn.epochs_done
-    train = learn.dls.train.new(shuffle=False, drop_last=False, augment=False)
-    random = augmented(train) if views else train
-    sources: Sequence[Batches] = [OneEpoch(random, first + v) for v in range(views)] or [train]
-    found = [features(learn, body, source) for source in sources]
-    loaders = [feature_loader(learn.dls.train, found[0])]
-    for held_out in learn.dls.loaders[1:]:
-        loaders.append(feature_loader(held_out, features(learn, body, held_out)))
+    pre = learner_of_head(learn, head, feature_loaders(learn, body, views))
+    if learn.progress:
+        kept = pre.dls.train.dataset
+        size = sum(t.numel() * t.element_size() for view in kept.views for t in view)
+        say(f"precomputed: {len(kept.views)} × {len(kept):,} training items, {size / 2**20:.0f} MiB of features")
+    return pre
+
+
+def learner_of_head(learn: "Learner", head: nn.Sequential, dls: DataLoaders) -> "Learner":
+    """A learner like `learn` of a part of its model, without what is of pictures or of large models."""
+    from satsuma.learner.learner import Learner
+
     pre = Learner(
-        DataLoaders(*loaders, blocks=(TransformBlock(), *learn.dls.targets)),
+        dls,
         head,
         loss_func=learn.loss_func,
         opt_func=learn.opt_func,
@@ -77,17 +64,20 @@ def head_learner(learn: "Learner", views: int) -> "Learner":
         path=learn.path,
         progress=learn.progress,
     )
-    pre.epochs_done, pre.features_of = first, learn.title
-    if len(found) > 1:
-        own = pre.dls.train.batches
-        assert isinstance(own, InMemory)
-        pre.dls.train.batches = FeatureViews(  # type: ignore[assignment]  # it has what is asked of it
-            tuple(replace(own, tensors=tensors) for tensors in found), first
-        )
-    if learn.progress:
-        size = sum(t.numel() * t.element_size() for tensors in found for t in tensors)
-        say(f"precomputed: {len(found)} × {len(found[0][0]):,} training items, {size / 2**20:.0f} MiB of features")
+    pre.epochs_done, pre.features_of = learn.epochs_done, learn.title
     return pre
+
+
+def feature_loaders(learn: "Learner", body: nn.Module, views: int) -> DataLoaders:
+    """The features of all the learner's loaders, the training items' in as many views."""
+    train, first = learn.dls.train.new(shuffle=False, drop_last=False, augment=False), learn.epochs_done
+    random = augmented(train) if views else train
+    sources: Sequence[Batches] = [OneEpoch(random, first + v) for v in range(views)] or [train]
+    found = tuple(features(learn, body, source) for source in sources)
+    loaders = [feature_loader(learn.dls.train, ArrayViews(found, first))]
+    for held_out in learn.dls.loaders[1:]:
+        loaders.append(feature_loader(held_out, ArrayDataset(features(learn, body, held_out))))
+    return DataLoaders(*loaders, blocks=(TransformBlock(), *learn.dls.targets))
 
 
 def divided_model(model: nn.Module) -> tuple[nn.Module, nn.Sequential]:
@@ -112,10 +102,10 @@ def features(learn: "Learner", body: nn.Module, source: Batches) -> tuple[Tensor
     return (found, *targets)
 
 
-def feature_loader(like: DataLoader, tensors: tuple[Tensor, ...]) -> DataLoader:
+def feature_loader(like: DataLoader, dataset: ArrayDataset | ArrayViews) -> DataLoader:
     """A loader of features with the order and batches of `like`."""
     return DataLoader(
-        ArrayDataset(tensors),
+        dataset,
         like.batch_size,
         like.shuffle,
         drop_last=like.drop_last,

@@ -93,12 +93,12 @@ def recipe_code(recipe: dict[str, Any], name: str) -> str:
     fits = [fit_code(call, imports) for call in recipe["fits"]]
     if "made" in recipe:
         made = recipe["made"]
-        name, given = made["method"], {k: v for k, v in made["arguments"].items() if k != "arch"}
+        method, given = made["method"], {k: v for k, v in made["arguments"].items() if k != "arch"}
         first = to_code(made["arguments"]["arch"], imports)
         lines = [*(f"    {k}={to_code(v, imports)}," for k, v in given.items()), *lines]
     else:
-        name, first = "Learner", to_code(recipe["model"], imports)
-    body = ["data = " + data_code(recipe["data"], imports), f"learn = sm.{name}(", "    data,"]
+        method, first = "Learner", to_code(recipe["model"], imports)
+    body = ["data = " + data_code(recipe["data"], imports), f"learn = sm.{method}(", "    data,"]
     body += [f"    {first},", *lines, ")", *fits]
     title = f"The run {name!r} as code. Run this file to train it again.".replace('"', "'")
     yours = dict.fromkeys(opaque_parts(recipe))

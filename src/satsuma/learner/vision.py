@@ -24,9 +24,8 @@ from satsuma.ship.weights import known_weights, load_pretrained, pretrained_stat
 from satsuma.train.fit import Observer
 from satsuma.train.mixing import CutMix, MixUp
 from satsuma.vision.blocks import ImageBlock
+from satsuma.vision.lighting import LUMA
 from satsuma.vision.normalize import Normalize
-
-GREY = (0.299, 0.587, 0.114)  # what red, green and blue count in a picture's lightness (ITU-R BT.601)
 
 
 @spelled
@@ -161,12 +160,12 @@ def image_channels(dls: Any) -> int:
 
 
 def colour_statistics(arch: str, channels: int) -> Normalize | None:
-    """What the weights of `arch` expect images to be normalised by; for grey ones, by the colours' share of it."""
+    """What the weights of `arch` expect images to be normalised by; for grey ones, by the colours' shares of lightness."""
     mean, std = pretrained_statistics(arch)
     if channels == 3:
         return Normalize(mean=mean, std=std)
     if channels == 1:
-        grey = [sum(share * value for share, value in zip(GREY, values, strict=True)) for values in (mean, std)]
+        grey = [sum(share * value for share, value in zip(LUMA, values, strict=True)) for values in (mean, std)]
         return Normalize(mean=(grey[0],), std=(grey[1],))
     return None
 
@@ -194,7 +193,6 @@ def normalised_arrays(dls: DataLoaders, statistics: Normalize) -> DataLoaders:
     if not isinstance(first, TransformBlock) or pixels_to_float not in first.batch_tfms:
         return dls
     blocks = (TransformBlock(first.type_tfms, (*first.batch_tfms, statistics)), *dls.blocks[1:])
-    loaders = [loader.new() for loader in dls.loaders]
-    for loader in loaders:
-        loader.batch_steps = BatchSteps(tuple(block.batch_steps() for block in blocks))
+    steps = BatchSteps(tuple(block.batch_steps() for block in blocks))
+    loaders = [loader.new(batch_steps=steps) for loader in dls.loaders]
     return DataLoaders(*loaders, blocks=blocks, source=dls.source, report=dls.report)

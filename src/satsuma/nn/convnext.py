@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from satsuma.errors import spelled
+from satsuma.nn.layers import refuse_small
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -86,8 +87,10 @@ class ConvNeXt(nn.Module):
 
     layers: how many blocks in each stage. widths: their channels. conv_mlp: the perceptrons as 1×1 convolutions, as in
     timm's small sizes: the same mathematics with weights of another shape. H and W of at least 32.
-    Raises ValueError for another number of stages.
+    Raises ValueError for another number of stages, and in `forward` for smaller pictures.
     """
+
+    least_size = 32  # pixels of a side
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class ConvNeXt(nn.Module):
         initialise_convnext(self)
 
     def forward_features(self, x: Tensor) -> Tensor:
+        refuse_small(x, "ConvNeXt", self.least_size)
         return self.stages(self.stem(x))  # type: ignore[no-any-return]  # [B widths[3] H/32 W/32]
 
     def forward(self, x: Tensor) -> Tensor:

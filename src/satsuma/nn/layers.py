@@ -29,6 +29,16 @@ class GaussianNoise(nn.Module):
         return f"std={self.std}"
 
 
+def refuse_small(x: Tensor, network: str, least_size: int) -> None:
+    """`ValueError` for pictures [B C H W] of which nothing would be left after the network's strides."""
+    height, width = x.shape[-2:]
+    if min(height, width) < least_size:
+        raise ValueError(
+            f"{network} needs pictures of at least {least_size}×{least_size} pixels, got {height}×{width}: make them "
+            f"larger, item_tfms=Resize({least_size}) or more, or take another network"
+        )
+
+
 def conv_bn_relu(in_channels: int, out_channels: int, *, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU: [B C H W] to [B out_channels H/stride W/stride] (rounded up).
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from satsuma.errors import spelled
+from satsuma.nn.layers import refuse_small
 
 
 class Fire(nn.Module):
@@ -33,12 +34,13 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    """SqueezeNet 1.1: [B in_channels H W] to [B classes] logits. H and W of at least 17.
+    """SqueezeNet 1.1: [B in_channels H W] to [B classes] logits. H and W of at least 17, else ValueError.
 
     dropout: share of the last feature map dropped in training, before the 1×1 convolution that is the classifier.
     """
 
     n_features = 512  # channels of `forward_features`
+    least_size = 17  # pixels of a side
 
     def __init__(self, *, classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> None:
         super().__init__()
@@ -64,6 +66,7 @@ class SqueezeNet(nn.Module):
         initialise_squeezenet(self)
 
     def forward_features(self, x: Tensor) -> Tensor:
+        refuse_small(x, "SqueezeNet", self.least_size)
         return self.features(x)  # type: ignore[no-any-return]  # [B 512 H/16 W/16]
 
     def forward(self, x: Tensor) -> Tensor:

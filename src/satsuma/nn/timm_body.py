@@ -3,7 +3,6 @@
 import difflib
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from satsuma.errors import MissingExtraError

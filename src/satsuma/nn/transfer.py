@@ -3,16 +3,16 @@
 Shapes: B batch, C channels, H height, W width, F features, h w the feature map's size, K outputs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from satsuma.errors import nearest, spelled
+from satsuma.errors import nearest
 from satsuma.functional.losses import shape_text
 from satsuma.nn.heads import create_head
-from satsuma.nn.init import NORM_LAYERS
+from satsuma.nn.layers import refuse_small
 from satsuma.nn.registry import NETWORKS
 from satsuma.nn.timm_body import TIMM, TimmBody
 
@@ -37,6 +37,18 @@ CUTS: Mapping[str, Cut] = {
 STACKS = ("features", "blocks", "stages", "layers")  # children whose own children are the parts of a body
 
 
+class NetworkBody(nn.Sequential):
+    """The layers of a network up to its classifier, by its names; pictures of `least_size` pixels or more."""
+
+    def __init__(self, name: str, least_size: int) -> None:
+        super().__init__()
+        self.name, self.least_size = name, least_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        refuse_small(x, self.name, self.least_size)
+        return super().forward(x)  # type: ignore[no-any-return]  # [B F h w]
+
+
 class TransferModel(nn.Module):
     """The body of a network and a new head: [B in_channels H W] to [B outputs].
 
@@ -46,7 +58,7 @@ class TransferModel(nn.Module):
     brings trained ones. hidden, dropout, concat_pool, first_bn, y_range: see `create_head`.
     In training mode, layers without a trainable parameter stay in evaluation mode: batch normalisation keeps its
     statistics and dropout drops nothing in them, so that what is frozen gives the same numbers throughout.
-    Raises ValueError for an unknown name.
+    Raises ValueError for an unknown name, and in `forward` for pictures too small to leave a feature map.
 
     >>> model = TransferModel("resnet18", 37)
     >>> model.body(torch.zeros(2, 3, 64, 64)).shape, model(torch.zeros(2, 3, 64, 64)).shape
@@ -86,8 +98,8 @@ class TransferModel(nn.Module):
     def train(self, mode: bool = True) -> "TransferModel":
         super().train(mode)
         if mode:
-            rest_frozen(self.body)
-            rest_frozen(self.head)
+            for part in (*frozen_parts(self.body), *frozen_parts(self.head)):
+                part.eval()
         return self
 
 
@@ -100,7 +112,7 @@ def network_body(arch: str, in_channels: int) -> tuple[nn.Module, int, Cut]:
         raise ValueError(f"TransferModel: unknown architecture {arch!r}: {nearest(arch, NETWORKS)}; or 'timm:NAME'")
     network = NETWORKS[arch](in_channels=in_channels)
     cut = CUTS[type(network).__name__]
-    body = nn.Sequential()
+    body = NetworkBody(arch, getattr(network, "least_size", 1))
     for name, child in network.named_children():
         if name not in cut.classifier:
             body.add_module(name, child)
@@ -120,8 +132,7 @@ def body_parts(body: nn.Module) -> list[nn.Module]:
 def transfer_groups(model: TransferModel) -> list[nn.Sequential]:
     """Three layer groups, first layers first: the fine half of the body, the coarse half, the head.
 
-    Each is the model's own layers in a row, for `.parameters()` and `set_trainable`; together they hold every
-    parameter once.
+    Each is the model's own layers in a row; together they hold every parameter once.
 
     >>> [sum(p.numel() for p in group.parameters()) for group in transfer_groups(TransferModel("resnet18", 37))]
     [683072, 10493440, 546304]
@@ -133,39 +144,14 @@ def transfer_groups(model: TransferModel) -> list[nn.Sequential]:
     return groups
 
 
-def set_trainable(groups: Sequence[nn.Module], first_trainable: int, *, train_norms: bool = True) -> None:
-    """Freeze the groups before `first_trainable`, unfreeze the others: in place, `requires_grad` and modes.
-
-    train_norms: normalisation layers of frozen groups go on learning (as fastai does), and batch normalisation's
-    statistics go on following the data. False: they are frozen too and in evaluation mode, so that a frozen group's
-    output depends on its input alone, bit for bit, however long the others are trained.
-
-    >>> groups = transfer_groups(TransferModel("squeezenet1_1", 2))
-    >>> set_trainable(groups, 2)
-    >>> [any(p.requires_grad for p in group.parameters()) for group in groups]
-    [False, False, True]
-    """
-    for number, group in enumerate(groups):
-        frozen = number < first_trainable
-        group.requires_grad_(not frozen)
-        if frozen and train_norms:
-            for module in group.modules():
-                if isinstance(module, NORM_LAYERS):
-                    module.requires_grad_(True)
-        group.train(group.training)
-        if group.training:
-            for child in group.children():
-                rest_frozen(child)
-
-
-def rest_frozen(module: nn.Module) -> None:
-    """Evaluation mode for the largest parts of `module` that have parameters of which none is trainable."""
+def frozen_parts(module: nn.Module) -> Iterator[nn.Module]:
+    """The largest parts of `module`, itself included, that have parameters of which none is trainable."""
     parameters = list(module.parameters())
     if parameters and not any(p.requires_grad for p in parameters):
-        module.eval()
+        yield module
         return
     for child in module.children():
-        rest_frozen(child)
+        yield from frozen_parts(child)
 
 
 def adapt_first_layer(weights: Tensor, in_channels: int) -> Tensor:
@@ -223,36 +209,3 @@ def without_classifier(model: TransferModel, weights: Mapping[str, Tensor]) -> d
     prefix = "net." if isinstance(model.body, TimmBody) else ""
     cut_off = tuple(f"{name}." for name in model.cut.classifier)
     return {prefix + name: value for name, value in weights.items() if not name.startswith(cut_off)}
-
-
-@spelled
-def transfer_model(
-    arch: str,
-    outputs: int,
-    *,
-    weights: Mapping[str, Tensor] | None = None,
-    in_channels: int = 3,
-    hidden: int = 512,
-    dropout: float = 0.5,
-    concat_pool: bool = True,
-    first_bn: bool = True,
-    y_range: tuple[float, float] | None = None,
-) -> TransferModel:
-    """A `TransferModel` whose body has `weights`, by torchvision's or timm's names; None leaves it random.
-
-    >>> transfer_model("resnet18", 37, in_channels=1).body.conv1
-    Conv2d(1, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)
-    """
-    model = TransferModel(
-        arch,
-        outputs,
-        in_channels=in_channels,
-        hidden=hidden,
-        dropout=dropout,
-        concat_pool=concat_pool,
-        first_bn=first_bn,
-        y_range=y_range,
-    )
-    if weights is not None:
-        load_body(model, weights)
-    return model

@@ -171,7 +171,7 @@ def part_size(fetch: Fetch) -> int:
 
 
 def refuse_small_disk(fetch: Fetch, have: int) -> None:
-    """`WeightsError` before the first byte rather than after the last that fits."""
+    """`OSError` (no space left) before the first byte rather than after the last that fits."""
     free = shutil.disk_usage(fetch.part.parent).free
     if fetch.total is not None and fetch.total - have > free:
         raise OSError(errno.ENOSPC, f"{fetch.total - have:,} bytes needed, {free:,} free")

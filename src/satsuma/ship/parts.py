@@ -34,7 +34,7 @@ TABLE: Mapping[str, str] = MappingProxyType(
         "satsuma.nn.mobilenet": "MobileNetV3 mobilenetv3_large_100",
         "satsuma.nn.heads": "AdaptiveConcatPool2d SigmoidRange create_head",
         "satsuma.nn.squeezenet": "SqueezeNet squeezenet1_1",
-        "satsuma.nn.transfer": "TransferModel transfer_model",
+        "satsuma.nn.transfer": "TransferModel",
         "satsuma.nn.cnn": "small_cnn",
         "satsuma.nn.linear": "linear_model logistic_regression simple_net mlp",
         "satsuma.data.arrays": "pixels_to_float",
@@ -53,7 +53,8 @@ TABLE: Mapping[str, str] = MappingProxyType(
         "satsuma.vision.normalize": "Normalize",
         "satsuma.vision.targets": "BoxBlock MaskBlock PointBlock",
         "satsuma.data.transforms": "TrainingOnly",
-        "satsuma.vision.geometry": "CropPad Dihedral Flip RandomResizedCrop Resize Rotate Shear Shift Warp Zoom",
+        "satsuma.vision.geometry": "CropPad Dihedral Flip RandomResizedCrop Resize Rotate Shear Shift Zoom",
+        "satsuma.vision.perspective": "Warp",
     }
 )
 

@@ -25,10 +25,9 @@ from satsuma.nn.timm_body import TIMM, load_timm
 from satsuma.nn.transfer import TransferModel, load_body
 from satsuma.ship.download import digest_path, download, file_digest
 from satsuma.train.checkpoint import read_weights
+from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 Colour = tuple[float, float, float]
-IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
-IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
 HUB = "https://huggingface.co"
 SUFFIX = ".safetensors"
 HOW_TO_CONVERT = "Convert it once, which runs no code of the file: satsuma.convert_weights({0!r}, {1!r})"
@@ -38,8 +37,8 @@ HOW_TO_CONVERT = "Convert it once, which runs no code of the file: satsuma.conve
 class KnownWeights:
     """Where a network's weights lie on the hub, and what pictures they were trained with.
 
-    repo: None if there is no safetensors file of them that we would fetch unasked. sha256: None if it is not known.
-    mean, std: of the colours, 0..1. size: the side in pixels. classes: of the classifier that is cut off.
+    repo: None if there is no safetensors file of them that we would fetch unasked. sha256: None if it is not known;
+    the first download's is then recorded. mean, std: of the colours, 0..1.
     """
 
     repo: str | None
@@ -48,12 +47,9 @@ class KnownWeights:
     sha256: str | None = None
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
-    size: int = 224
-    interpolation: str = "bilinear"
-    classes: int = 1000
 
 
-# digests as several public projects pin them, independently of each other, for the same revision
+# digests as public projects pin them for the same revision; not all of the projects are independent of each other
 KNOWN: Mapping[str, KnownWeights] = MappingProxyType(
     {
         "resnet18": KnownWeights(
@@ -76,17 +72,15 @@ KNOWN: Mapping[str, KnownWeights] = MappingProxyType(
             repo="timm/mobilenetv3_large_100.ra_in1k",
             revision="96f46a1c52932f27492dff66c72378eb99b443a7",
             sha256="f425af34cc1cead2b5d6211f789a1f30b94835dc32f9c0fcc5a916e4fd2dde85",
-            interpolation="bicubic",
         ),
-        "convnext_atto": KnownWeights(repo="timm/convnext_atto.d2_in1k", interpolation="bicubic"),
-        "convnext_femto": KnownWeights(repo="timm/convnext_femto.d1_in1k", interpolation="bicubic"),
-        "convnext_pico": KnownWeights(repo="timm/convnext_pico.d1_in1k", interpolation="bicubic"),
-        "convnext_nano": KnownWeights(repo="timm/convnext_nano.in12k_ft_in1k", interpolation="bicubic"),
+        "convnext_atto": KnownWeights(repo="timm/convnext_atto.d2_in1k"),
+        "convnext_femto": KnownWeights(repo="timm/convnext_femto.d1_in1k"),
+        "convnext_pico": KnownWeights(repo="timm/convnext_pico.d1_in1k"),
+        "convnext_nano": KnownWeights(repo="timm/convnext_nano.in12k_ft_in1k"),
         "convnext_tiny": KnownWeights(
             repo="timm/convnext_tiny.in12k_ft_in1k",
             revision="aa096f03029c7f0ec052013f64c819b34f8ad790",
             sha256="a1aefa409b513cf209b085424eb3efffe4e4a9f511491bc2c12ea35209e6bb95",
-            interpolation="bicubic",
         ),
     }
 )
@@ -105,19 +99,15 @@ def known_weights(arch: str) -> KnownWeights:
 
 
 def timm_weights(name: str) -> KnownWeights:
+    """What timm's configuration of a network says; without one, that the pictures were normalised as ImageNet's."""
     config = load_timm().get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        raise WeightsError(
-            f"timm:{name}: timm knows no weights of it on the hub; give weights=FILE or pretrained=False"
-        )
+    if config is None:
+        return KnownWeights(repo=None)
     return KnownWeights(
-        repo=config.hf_hub_id,
+        repo=config.hf_hub_id or None,
         file=config.hf_hub_filename or "model.safetensors",
         mean=tuple(config.mean),
         std=tuple(config.std),
-        size=config.input_size[-1],
-        interpolation=config.interpolation,
-        classes=config.num_classes,
     )
 
 
@@ -164,10 +154,10 @@ def find_weights(arch: str, weights: str | Path | None = None) -> Path:
     if local is not None:
         return local
     if known.repo is None:
-        raise WeightsError(
-            f"{arch}: no safetensors file of its weights is known on the hub. {ways_out(arch)} torchvision has them as "
-            ".pth, which satsuma.convert_weights turns into safetensors"
+        others = (
+            "" if arch.startswith(TIMM) else " torchvision has them as .pth, which satsuma.convert_weights converts."
         )
+        raise WeightsError(f"{arch}: no safetensors file of its weights is known on the hub. {ways_out(arch)}{others}")
     path = cache_folder() / f"{arch.replace(':', '-')}-{(known.sha256 or known.repo.split('.')[-1])[:12]}{SUFFIX}"
     url = f"{os.environ.get('HF_ENDPOINT', HUB).rstrip('/')}/{known.repo}/resolve/{known.revision}/{known.file}"
     return fetched(url, path, known.sha256, f"Fetch it elsewhere and put it at {path}. Or: {ways_out(arch)}")

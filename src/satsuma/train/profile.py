@@ -2,7 +2,6 @@
 
 import copy
 import os
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from torch import Tensor
 from satsuma.data.global_draws import seeded_globals
 from satsuma.data.loader import DataLoader, whole_number
 from satsuma.data.loader_speed import stage_seconds
+from satsuma.data.stopwatch import Stopwatch
 from satsuma.data.streamed import Streamed
 from satsuma.train.fit import Validation, judge
 from satsuma.train.loop import (
@@ -132,24 +132,21 @@ def model_advice(found: Profile) -> str:
 
 @dataclass(slots=True)
 class StageClock:
-    """Seconds by stage: each `lap` adds the time since the one before. Waits for a GPU to be done."""
+    """A stopwatch whose laps wait for the device to be done."""
 
     device: torch.device
-    seconds: dict[str, float] = field(default_factory=dict)
-    last: float = 0.0
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def lap(self, stage: str) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
-        self.last = now
+        self.watch.lap(stage)
 
     def restart(self) -> None:
         """Forget what was measured."""
-        self.seconds, self.last = {}, time.perf_counter()
+        self.watch = Stopwatch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +219,7 @@ def loop_seconds(
             if done == steps:
                 break
         epoch += 1
-    return {stage: clock.seconds.get(stage, 0.0) / steps for stage in LOOP_STAGES}
+    return {stage: clock.watch.seconds.get(stage, 0.0) / steps for stage in LOOP_STAGES}
 
 
 def timed_update(trial: Run, batch: Sequence[Tensor], clock: StageClock, micro: int | None) -> None:
@@ -253,4 +250,4 @@ def evaluation_seconds(trial: Run, validation: Validation, clock: StageClock, ba
         warnings.simplefilter("ignore")  # a metric may not like a part of the data
         judge(trial, judged)
     clock.lap("evaluation")
-    return clock.seconds["evaluation"] * len(validation.data) / len(part)
+    return clock.watch.seconds["evaluation"] * len(validation.data) / len(part)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from satsuma.errors import spelled
-from satsuma.vision.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Warp, Zoom
+from satsuma.vision.geometry import Dihedral, Flip, RandomResizedCrop, Resize, Rotate, Zoom
 from satsuma.vision.lighting import Brightness, Contrast
+from satsuma.vision.perspective import Warp
 
 
 @spelled

@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from satsuma.data.checks import FileFacts
-from satsuma.data.transforms import NO_TRANSFORMS, Steps, takes_rng
+from satsuma.data.transforms import NO_TRANSFORMS, Steps
 from satsuma.errors import spelled_class
+from satsuma.vision.foreign import draws
 from satsuma.vision.image import examine_image, read_image
 from satsuma.vision.path import ImagePath, lay_out, split_batch_tfms
 
@@ -45,7 +46,7 @@ class ImageBlock:
         """How a sample is made, and the batch transforms that are left for the stacked batch."""
         fused, rest = split_batch_tfms(batch_tfms)
         transforms = (*item_tfms, *fused)
-        return ImagePath(self.channels, lay_out(transforms), any(takes_rng(t) for t in transforms)), rest
+        return ImagePath(self.channels, lay_out(transforms), any(draws(t) for t in transforms)), rest
 
     def load(self, value: Any) -> Image.Image:
         return read_image(value, self.channels)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from satsuma.data.seeds import numpy_generator
+from satsuma.data.seeds import sample_generators
 
 EPS = 1e-7  # logits of 0 and 1 are infinite: values are kept this far away, as fastai does
 VALUES = np.arange(256) / 255
@@ -195,14 +195,6 @@ def coloured_alone(transform: Any, picture: Any, rng: Any = None) -> Any:
         return picture if all(m == plain for m in maps) else colours_on_floats(picture, maps)
     pixels = picture_pixels(type(transform).__name__, picture)
     return like_picture(transform.colour(plain_colours(pixels.shape[2]), rng).as_uint8(pixels), pixels, picture)
-
-
-def sample_generators(rng: torch.Generator | None, n: int) -> list[np.random.Generator | None]:
-    """A NumPy generator for each of `n` samples, drawn from a torch generator; None of None."""
-    if rng is None:
-        return [None] * n
-    seeds = torch.randint(1 << 62, (n,), generator=rng, device=rng.device).tolist()
-    return [numpy_generator(seed) for seed in seeds]
 
 
 def picture_pixels(name: str, picture: Any) -> np.ndarray:

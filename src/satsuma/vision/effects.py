@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satsuma.data.seeds import sample_generators
 from satsuma.errors import spelled_class
-from satsuma.vision.colour import like_picture, picture_pixels, sample_generators
-from satsuma.vision.lighting import check_share
+from satsuma.vision.colour import like_picture, picture_pixels
+from satsuma.vision.settings import check_share
 
 ATTEMPTS = 10  # at drawing a rectangle that fits
 FILLS = ("noise", "mean")

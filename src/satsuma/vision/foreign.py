@@ -1,30 +1,46 @@
-"""Item transforms that are not ours: torchvision's, albumentations', plain functions of a picture. H height, W width."""
+"""Item transforms that are not ours: torchvision's, albumentations', plain functions. H height, W width."""
 
+import functools
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from satsuma.data.paths import called
 from satsuma.data.transforms import TrainingOnly, takes_rng
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-GLOBAL_DRAWERS = ("torchvision", "kornia", "albumentations", "imgaug")  # packages that draw where all threads draw
-ONE_AT_A_TIME = threading.Lock()  # an albumentations object holds its own generator
+GLOBAL_DRAWERS = {"torchvision", "kornia", "albumentations"}  # packages that draw where all threads draw
+ONE_AT_A_TIME = threading.Lock()  # an albumentations object holds its own generator, and predictors may share it
 
 
-def home_of(transform: Any) -> str:
-    """The package that a transform comes from, seen through `TrainingOnly`."""
-    inner = transform.transform if isinstance(transform, TrainingOnly) else transform
-    named = inner if hasattr(inner, "__module__") and not hasattr(type(inner), "__call__") else type(inner)
-    return str(getattr(named, "__module__", "")).partition(".")[0]
+def inner_parts(transform: Any) -> list[Any]:
+    """A transform without its wrappings (`TrainingOnly`, partials), and the modules it is made of."""
+    while isinstance(transform, TrainingOnly | functools.partial):
+        transform = transform.transform if isinstance(transform, TrainingOnly) else transform.func
+    return list(transform.modules()) if isinstance(transform, nn.Module) else [transform]
+
+
+def comes_from(transform: Any, packages: Collection[str]) -> bool:
+    """Whether a transform, or a part of it, is a function or an object (also by inheritance) of these packages."""
+    for part in inner_parts(transform):
+        homes = [getattr(part, "__module__", None), *(base.__module__ for base in type(part).__mro__)]
+        if any(str(home).partition(".")[0] in packages for home in homes):
+            return True
+    return False
 
 
 def draws_globally(transform: Any) -> bool:
     """Whether a transform may draw from a generator that threads share, so that only processes keep it repeatable."""
-    return home_of(transform) in GLOBAL_DRAWERS
+    return comes_from(transform, GLOBAL_DRAWERS)
+
+
+def draws(transform: Any) -> bool:
+    """Whether a transform is to be given draws of the sample's own."""
+    return takes_rng(transform) or comes_from(transform, ("albumentations",))
 
 
 def call_foreign(transform: Any, picture: np.ndarray, rng: np.random.Generator | None) -> Any:
@@ -34,7 +50,7 @@ def call_foreign(transform: Any, picture: np.ndarray, rng: np.random.Generator |
     """
     if isinstance(transform, TrainingOnly):
         return picture if rng is None else call_foreign(transform.transform, picture, rng)
-    if home_of(transform) in ("albumentations", "imgaug"):
+    if comes_from(transform, ("albumentations",)):
         return as_pixels(transform, albumented(transform, picture, rng), picture.shape[2])
     image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture, MODES[picture.shape[2]])
     made = called(transform, image, rng=rng) if takes_rng(transform) else called(transform, image)

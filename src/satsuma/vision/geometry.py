@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from satsuma.errors import spelled_class
-from satsuma.vision.frame import BORDERS, Frame, Matrix, matrix_product, view_of
+from satsuma.vision.frame import BORDERS, Frame, Matrix, view_of
+from satsuma.vision.settings import check_number, check_share
 from satsuma.vision.warp import placed_alone
 
 METHODS = ("crop", "squish", "pad")
@@ -33,11 +34,6 @@ def height_and_width(size: Any, owner: str) -> tuple[int, int]:
     if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
         raise ValueError(f"{owner}: size is a number of pixels, or (height, width), got {size!r}")
     return sides[0], sides[1]
-
-
-def refuse_probability(p: float, owner: str) -> None:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{owner}: p is a probability, 0 to 1, got {p}")
 
 
 def refuse_pad_mode(pad_mode: str, owner: str) -> None:
@@ -194,7 +190,7 @@ class Flip:
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Flip")
+        check_share(self, "p")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
         if rng is None or rng.random() >= self.p:
@@ -218,7 +214,7 @@ class Dihedral:
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Dihedral")
+        check_share(self, "p")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
         if rng is None or rng.random() >= self.p:
@@ -243,7 +239,8 @@ class Rotate:
     pad_mode: str = "reflection"
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Rotate")
+        check_share(self, "p")
+        check_number(self, "max_deg", below=360.0, what="degrees")
         refuse_pad_mode(self.pad_mode, "Rotate")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
@@ -270,8 +267,10 @@ class Zoom:
     pad_mode: str = "reflection"
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Zoom")
+        check_share(self, "p")
         refuse_pad_mode(self.pad_mode, "Zoom")
+        check_number(self, "min_zoom")
+        check_number(self, "max_zoom")
         if not 0 < self.min_zoom <= self.max_zoom:
             raise ValueError(f"Zoom: min_zoom is above 0 and at most max_zoom, got {self.min_zoom} and {self.max_zoom}")
 
@@ -299,9 +298,9 @@ class Shift:
     pad_mode: str = "border"
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Shift")
+        check_share(self, "p")
         refuse_pad_mode(self.pad_mode, "Shift")
-        if not isinstance(self.pixels, int) or self.pixels < 0:
+        if not isinstance(self.pixels, int) or isinstance(self.pixels, bool) or self.pixels < 0:
             raise ValueError(f"Shift: pixels is a whole number, 0 or more, got {self.pixels}")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
@@ -326,10 +325,9 @@ class Shear:
     pad_mode: str = "reflection"
 
     def __post_init__(self) -> None:
-        refuse_probability(self.p, "Shear")
+        check_share(self, "p")
+        check_number(self, "max_deg", below=45.0, what="degrees")
         refuse_pad_mode(self.pad_mode, "Shear")
-        if not 0 <= self.max_deg < 45:
-            raise ValueError(f"Shear: max_deg is 0 to below 45 degrees, got {self.max_deg}")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
         if rng is None or rng.random() >= self.p:
@@ -339,64 +337,3 @@ class Shear:
 
     def __call__(self, picture: Any, rng: Any = None) -> Any:
         return placed_alone(self, picture, rng)
-
-
-@spelled_class
-@dataclass(frozen=True, slots=True)
-class Warp:
-    """A change of perspective, as if seen from a little to the side, or from above.
-
-    `magnitude`: by how much of half a side the corners move, at most. `symmetric`: opposite sides change by as much
-    in opposite ways, each direction with probability `p`; else all four corners move, each by draws of its own.
-    """
-
-    training_only = True
-
-    magnitude: float = 0.2
-    p: float = 0.5
-    symmetric: bool = True
-    pad_mode: str = "reflection"
-
-    def __post_init__(self) -> None:
-        refuse_probability(self.p, "Warp")
-        refuse_pad_mode(self.pad_mode, "Warp")
-        if not 0 <= self.magnitude < 1:
-            raise ValueError(f"Warp: magnitude is a share of half a side, 0 to below 1, got {self.magnitude}")
-
-    def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
-        if rng is None:
-            return frame
-        corners = self.symmetric_corners(rng) if self.symmetric else self.free_corners(rng)
-        if corners is None:
-            return frame
-        half_w, half_h = frame.width / 2, frame.height / 2
-        to_unit = (1 / half_w, 0.0, -1.0, 0.0, 1 / half_h, -1.0, 0.0, 0.0, 1.0)
-        from_unit = (half_w, 0.0, half_w, 0.0, half_h, half_h, 0.0, 0.0, 1.0)
-        matrix = matrix_product(from_unit, matrix_product(unit_square_from(corners), to_unit))
-        return view_of(frame, matrix, frame.height, frame.width, self.pad_mode)
-
-    def symmetric_corners(self, rng: np.random.Generator) -> tuple[tuple[float, float], ...] | None:
-        x, y = (drawn(rng, -self.magnitude, self.magnitude) if rng.random() < self.p else 0.0 for _ in "xy")
-        if x == y == 0:
-            return None
-        return (-1 - y, -1 - x), (1 + y, -1 + x), (1 - y, 1 - x), (-1 + y, 1 + x)
-
-    def free_corners(self, rng: np.random.Generator) -> tuple[tuple[float, float], ...] | None:
-        if rng.random() >= self.p:
-            return None
-        moves = [drawn(rng, -self.magnitude, self.magnitude) / 2 for _ in range(8)]
-        square = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-        return tuple((x + moves[2 * k], y + moves[2 * k + 1]) for k, (x, y) in enumerate(square))
-
-    def __call__(self, picture: Any, rng: Any = None) -> Any:
-        return placed_alone(self, picture, rng)
-
-
-def unit_square_from(corners: tuple[tuple[float, float], ...]) -> Matrix:
-    """The homography that takes four corners (clockwise from the upper left) to those of the square -1..1."""
-    rows, values = [], []
-    for (x, y), (to_x, to_y) in zip(corners, ((-1, -1), (1, -1), (1, 1), (-1, 1)), strict=True):
-        rows += [(x, y, 1, 0, 0, 0, -to_x * x, -to_x * y), (0, 0, 0, x, y, 1, -to_y * x, -to_y * y)]
-        values += [to_x, to_y]
-    a, b, c, d, e, f, g, h = np.linalg.solve(np.array(rows), np.array(values)).tolist()
-    return a, b, c, d, e, f, g, h, 1.0

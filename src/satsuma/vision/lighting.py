@@ -12,6 +12,7 @@ import numpy as np
 
 from satsuma.errors import spelled_class
 from satsuma.vision.colour import ColourMap, coloured_alone
+from satsuma.vision.settings import check_share
 
 LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue look (ITU-R BT.601)
 TO_YIQ = np.array([LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)])  # luma, two colour axes
@@ -154,11 +155,3 @@ def factor_within(share: float, rng: np.random.Generator) -> float:
     """A factor from 1 - `share` to 1 / (1 - share): as often below 1 as above."""
     most = math.log(1 / (1 - share))
     return math.exp(rng.uniform(-most, most))
-
-
-def check_share(value: Any, name: str, *, below_one: bool = False) -> None:
-    """`ValueError` unless the field `name` of a transform is a number from 0 to 1, or to below 1."""
-    given = getattr(value, name)
-    if not isinstance(given, int | float) or not 0 <= given <= 1 or (below_one and given == 1):
-        wanted = "from 0 to below 1" if below_one else "a probability, 0 to 1" if name == "p" else "a share, 0 to 1"
-        raise ValueError(f"{type(value).__name__}: {name} is {wanted}, got {given!r}")

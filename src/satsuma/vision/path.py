@@ -7,7 +7,6 @@ come after the warp. What is foreign (any other callable) ends a stage and gets 
 B batch, C channels, H height, W width.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,11 +18,13 @@ from torch import Tensor
 
 from satsuma.data.cache import SourceCache
 from satsuma.data.paths import called
+from satsuma.data.stopwatch import Stopwatch
 from satsuma.data.transforms import part_label, takes_rng
-from satsuma.vision.colour import ColourMap, colour_on_device, plain_colours
+from satsuma.vision.colour import ColourMap, plain_colours
 from satsuma.vision.foreign import call_foreign, draws_globally
 from satsuma.vision.frame import Frame, codec_shrink, whole_frame
 from satsuma.vision.image import Photo, open_photo
+from satsuma.vision.uncoloured import Uncoloured
 from satsuma.vision.warp import warp
 
 KINDS = ("place", "colour", "pixels")  # the methods by which a transform of ours is told
@@ -111,38 +112,37 @@ class ImagePath:
         return replace(self, on_device=device.type == "cuda")
 
     def __call__(
-        self,
-        value: Any,
-        rng: np.random.Generator | None,
-        frame: Any = None,
-        out: np.ndarray | None = None,
-        clock: "Stopwatch | None" = None,
+        self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
     ) -> tuple[Any, tuple[Frame, ...]]:
-        photo = self.opened(value)
+        return self.made(self.opened(value), rng, out, Stopwatch())
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        """Seconds of the stages of one picture: decode, warp, colour, other."""
+        clock = Stopwatch()
+        self.made(self.opened(value), rng, None, clock)
+        return clock.seconds
+
+    def made(
+        self, source: Any, rng: np.random.Generator | None, out: np.ndarray | None, clock: Stopwatch
+    ) -> tuple[Any, tuple[Frame, ...]]:
+        """The finished picture, and the frame of each stage."""
         frames: list[Frame] = []
-        source: Any = photo
-        start = plain_colours(self.channels)
-        for stage in self.stages[:-1]:
-            placed, colours = placed_and_coloured(source, stage, start, rng)
-            picture = self.shown(source, placed, stage, rng, clock)
-            frames.append(placed)
-            picture = colours.as_uint8(picture)
-            start = replace(start, mean=colours.mean, std=colours.std)  # normalising waits for the end
-            source = call_foreign(stage.foreign, picture, rng)
-            if clock is not None:
-                clock.lap("other")
+        colours = plain_colours(self.channels)
+        for i, stage in enumerate(self.stages):
+            frame, colours = placed_and_coloured(source, stage, colours, rng)
+            frames.append(frame)
+            picture = self.shown(source, frame, stage, rng, clock)
+            if stage.foreign is None:
+                break
+            source = call_foreign(stage.foreign, colours.as_uint8(picture), rng)
+            colours = normalising_alone(colours)
+            clock.lap("other")
             if isinstance(source, Tensor):
-                return after_tensor(source, self.stages, stage, rng), tuple(frames)
-        stage = self.stages[-1]
-        placed, colours = placed_and_coloured(source, stage, start, rng)
-        picture = self.shown(source, placed, stage, rng, clock)
-        frames.append(placed)
+                return after_tensor(source, self.stages[i + 1 :], rng), tuple(frames)
         if self.on_device:
             return Uncoloured(picture, *colours.table_and_matrix()), tuple(frames)
-        fits = out is not None and out.shape == picture.shape
-        coloured = colours.apply(picture, out if fits else None)
-        if clock is not None:
-            clock.lap("colour")
+        coloured = colours.apply(picture, out if out is not None and out.shape == picture.shape else None)
+        clock.lap("colour")
         return coloured, tuple(frames)
 
     def opened(self, value: Any) -> Photo | KnownPhoto:
@@ -153,55 +153,61 @@ class ImagePath:
         return self.cache.get(str(value), known_photo, value)  # type: ignore[no-any-return]
 
     def shown(
-        self, source: Any, frame: Frame, stage: Stage, rng: np.random.Generator | None, clock: "Stopwatch | None"
+        self, source: Any, frame: Frame, stage: Stage, rng: np.random.Generator | None, clock: Stopwatch
     ) -> np.ndarray:
         """The pixels uint8 [H W C] that `frame` shows of the source, and the stage's effects on them."""
+        pixels, shrink = source, 1
         if not isinstance(source, np.ndarray):
             shrink = codec_shrink(frame)
             if self.cache is not None and isinstance(source, KnownPhoto):
                 key = (str(source.name), self.channels, shrink)
-                pixels = self.cache.get(key, decoded, source, self.channels, shrink)
+                pixels = self.cache.get(key, source.pixels, self.channels, shrink)
             else:
                 pixels = source.pixels(self.channels, shrink)
-            if clock is not None:
-                clock.lap("decode")
-        else:
-            pixels, shrink = source, 1
+            clock.lap("decode")
         picture = warp(pixels, frame, shrink=shrink)
-        if clock is not None:
-            clock.lap("warp")
+        clock.lap("warp")
         for effect in stage.effects:
-            picture = effect.pixels(picture, rng)
-        if clock is not None and stage.effects:
+            picture = called_as(effect, "pixels", picture, rng)
             clock.lap("other")
         return picture
-
-    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
-        """Seconds of the stages of one picture: decode, warp, colour, other."""
-        clock = Stopwatch()
-        self(value, rng, clock=clock)
-        return clock.seconds
 
     def walk(self, value: Any) -> Iterator[Any]:
         """For `summary`: each step's name before it runs, then what it gave."""
         yield "ImageBlock"
-        photo = open_photo(value)
-        yield photo.pixels(self.channels)
-        source: Any = photo
-        for stage in self.stages:
+        source: Any = open_photo(value)
+        yield source.pixels(self.channels)
+        colours = plain_colours(self.channels)
+        for i, stage in enumerate(self.stages):
             yield f"one warp{listing_of(stage)}"
-            frame, colours = placed_and_coloured(source, stage, plain_colours(self.channels), None)
-            picture = self.shown(source, frame, stage, None, None)
+            frame, colours = placed_and_coloured(source, stage, colours, None)
+            picture = self.shown(source, frame, stage, None, Stopwatch())
             yield picture
-            if stage.foreign is not None:
-                yield part_label(stage.foreign)
-                source = call_foreign(stage.foreign, colours.as_uint8(picture), None)
-                yield source
-                if isinstance(source, Tensor):
-                    return
-            else:
+            if stage.foreign is None:
                 yield "one colour map"
                 yield colours.apply(picture)
+                return
+            yield part_label(stage.foreign)
+            source = call_foreign(stage.foreign, colours.as_uint8(picture), None)
+            colours = normalising_alone(colours)
+            yield source
+            if isinstance(source, Tensor):
+                yield "the rest, one by one"
+                yield after_tensor(source, self.stages[i + 1 :], None)
+                return
+
+
+def normalising_alone(colours: ColourMap) -> ColourMap:
+    """What of `colours` waits for the end where a foreign transform is given a picture in between."""
+    return replace(plain_colours(colours.channels), mean=colours.mean, std=colours.std)
+
+
+def called_as(transform: Any, kind: str, value: Any, rng: np.random.Generator | None) -> Any:
+    """`transform.place(value, rng)`, or `.colour`, or `.pixels`; a failure is told with the transform's name."""
+    try:
+        return getattr(transform, kind)(value, rng)
+    except Exception as error:
+        raise ValueError(f"the transform {part_label(transform)} failed: {error}") from error
 
 
 def listing_of(stage: Stage) -> str:
@@ -214,10 +220,6 @@ def is_file(value: Any) -> bool:
     return not isinstance(value, bytes | np.ndarray | Image.Image)
 
 
-def decoded(photo: Photo | KnownPhoto, channels: int, shrink: int) -> np.ndarray:
-    return photo.pixels(channels, shrink)
-
-
 def placed_and_coloured(
     source: Any, stage: Stage, colours: ColourMap, rng: np.random.Generator | None
 ) -> tuple[Frame, ColourMap]:
@@ -225,66 +227,26 @@ def placed_and_coloured(
     size = source.shape[:2] if isinstance(source, np.ndarray) else (source.height, source.width)
     frame = whole_frame(*size)
     for transform in stage.fused:
-        if hasattr(transform, "place"):
-            frame = called(transform.place, frame, rng=rng)
+        if acts_by(transform, "place"):
+            frame = called_as(transform, "place", frame, rng)
         else:
-            colours = called(transform.colour, colours, rng=rng)
+            colours = called_as(transform, "colour", colours, rng)
     return frame, colours
 
 
-def after_tensor(part: Tensor, stages: tuple[Stage, ...], done: Stage, rng: np.random.Generator | None) -> Tensor:
-    """What is left to do to a picture that a foreign transform has made a tensor [C H W]: one thing after another."""
+def after_tensor(part: Tensor, stages: Sequence[Stage], rng: np.random.Generator | None) -> Tensor:
+    """What is left to do to a picture that a foreign transform has made a tensor [C H W]: one thing after another.
+
+    Within a stage in the order of the fused way: geometry, effects on the picture, colours.
+    """
     generator = None if rng is None else torch.Generator().manual_seed(int(rng.integers(2**63)))
     x = part[None].float() / 255 if part.dtype == torch.uint8 else part[None]
-    for i, stage in enumerate(stages[stages.index(done) + 1 :]):
-        for transform in (*stage.fused, *stage.effects):
+    for stage in stages:
+        geometry = [t for t in stage.fused if acts_by(t, "place")]
+        colours = [t for t in stage.fused if not acts_by(t, "place")]
+        for transform in (*geometry, *stage.effects, *colours):
             x = transform(x, rng=generator) if takes_rng(transform) else transform(x)
         if stage.foreign is not None:
-            x = called(stage.foreign, x[0])[None]
+            given = {"rng": rng} if takes_rng(stage.foreign) else {}
+            x = called(stage.foreign, x[0], **given)[None]
     return x[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Uncoloured:
-    """Pictures on their way to a device: uint8 [H W C] with table [256 C] and matrix [C C+1], or batches [B ...]."""
-
-    pixels: Any
-    tables: Any
-    matrices: Any
-
-    def joined(self, parts: "Sequence[Uncoloured]") -> "Uncoloured":
-        """Parts of one size as a batch; `ValueError` naming the first that differs."""
-        for i, part in enumerate(parts):
-            if part.pixels.shape != self.pixels.shape:
-                one, other = (list(np.moveaxis(p.pixels, 2, 0).shape) for p in (self, part))
-                raise ValueError(
-                    f"image 0 is {one}, image {i} is {other}: they cannot be stacked; add item_tfms=Resize(...)"
-                )
-        pixels = torch.from_numpy(np.stack([p.pixels for p in parts]))
-        tables = torch.from_numpy(np.stack([p.tables for p in parts]))
-        matrices = torch.from_numpy(np.stack([p.matrices for p in parts]))
-        return Uncoloured(pixels, tables, matrices)
-
-    def pin_memory(self) -> "Uncoloured":
-        return Uncoloured(self.pixels.pin_memory(), self.tables.pin_memory(), self.matrices.pin_memory())
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Uncoloured":
-        moved = (t.to(device, non_blocking=non_blocking) for t in (self.pixels, self.tables, self.matrices))
-        return Uncoloured(*moved)
-
-    def finished(self) -> Tensor:
-        """float32 [B C H W], channels last."""
-        return colour_on_device(self.pixels, self.tables, self.matrices)
-
-
-class Stopwatch:
-    """Seconds by name: each lap is the time since the one before."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.last
-        self.last = now

@@ -5,7 +5,6 @@ H height, W width, N points or boxes.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from satsuma.data.checks import FileFacts
 from satsuma.data.transforms import NO_TRANSFORMS, Steps, part_label, takes_rng
 from satsuma.errors import spelled_class
 from satsuma.vision.frame import Frame, points_into_frame, whole_frame
-from satsuma.vision.image import examine_image, open_image
-from satsuma.vision.path import is_fusible, split_batch_tfms
+from satsuma.vision.image import examine_image, named_bytes, open_image
+from satsuma.vision.path import acts_by, is_fusible, split_batch_tfms
 from satsuma.vision.warp import warp
 
 
@@ -168,6 +167,16 @@ class MaskPath:
     transforms: tuple[Any, ...]  # geometry
     random: bool
 
+    @property
+    def needs_processes(self) -> bool:
+        return False
+
+    def for_device(self, device: torch.device) -> "MaskPath":
+        return self
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        return {}
+
     def __call__(
         self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
     ) -> tuple[Tensor, Any]:
@@ -194,6 +203,16 @@ class PointPath:
     @property
     def random(self) -> bool:
         return False
+
+    @property
+    def needs_processes(self) -> bool:
+        return False
+
+    def for_device(self, device: torch.device) -> "PointPath":
+        return self
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        return {}
 
     def __call__(
         self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
@@ -222,7 +241,7 @@ def read_mask(source: Any) -> np.ndarray:
     if isinstance(source, np.ndarray):
         values = source
     else:
-        image = source if isinstance(source, Image.Image) else open_image(source_bytes(source))
+        image = source if isinstance(source, Image.Image) else open_image(named_bytes(source)[1])
         if image.mode not in ("1", "L", "P", "I", "I;16"):
             raise ValueError(
                 f"the mask is a picture of mode {image.mode}; expected one number a pixel (grey or palette)"
@@ -232,10 +251,6 @@ def read_mask(source: Any) -> np.ndarray:
     if values.ndim != 2 or values.dtype.kind not in "biu" or int(values.max(initial=0)) > 255:
         raise ValueError(f"a mask is [H W] of whole numbers 0..255, got {values.dtype} {list(values.shape)}")
     return np.ascontiguousarray(values.astype(np.uint8))[..., None]
-
-
-def source_bytes(source: Any) -> bytes:
-    return source if isinstance(source, bytes) else Path(source).read_bytes()
 
 
 def listed_points(name: str, value: Any, n: int | None, width: int) -> np.ndarray:
@@ -282,10 +297,10 @@ def geometry_of(
             f"its target; use Satsuma's geometry and colours, or read both as a TransformBlock"
         )
     fused, rest = split_batch_tfms(batch_tfms)
-    moving = [t for t in rest if hasattr(t, "place")]
+    moving = [t for t in rest if acts_by(t, "place")]
     if moving:
         raise TypeError(
             f"{name}: {moving[0]!r} stands after the batch transform {part_label(rest[0])}, where targets cannot "
             f"follow; put it first"
         )
-    return tuple(t for t in (*item_tfms, *fused) if hasattr(t, "place"))
+    return tuple(t for t in (*item_tfms, *fused) if acts_by(t, "place"))

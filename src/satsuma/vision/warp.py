@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from satsuma.data.seeds import sample_generators
 from satsuma.vision.frame import (
     IDENTITY,
     Frame,
@@ -333,8 +334,4 @@ def placed_batch(transform: Any, batch: Tensor, rng: torch.Generator | None) -> 
         kind = type(transform).__name__
         raise ValueError(f"{kind}: a batch of pictures is [B C H W], got {list(batch.shape)}")
     whole = whole_frame(*batch.shape[2:])
-    if rng is None:
-        return warp_batch(batch, [transform.place(whole, None)] * len(batch))
-    seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-    draws = np.random.default_rng(seed)
-    return warp_batch(batch, [transform.place(whole, draws) for _ in range(len(batch))])
+    return warp_batch(batch, [transform.place(whole, draws) for draws in sample_generators(rng, len(batch))])
