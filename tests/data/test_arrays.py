@@ -2,13 +2,31 @@ import numpy as np
 import pytest
 import torch
 
-from satsuma.data.arrays import ArrayDataset, pixels_to_float, to_tensor
+from satsuma.data.arrays import ArrayDataset, ArrayViews, pixels_to_float, to_tensor
+from satsuma.data.loader import DataLoader
 
 
 def test_row_i_of_each_array_is_sample_i():
     dataset = ArrayDataset([torch.arange(10).view(5, 2), torch.arange(5)])
     assert len(dataset) == 5
     assert [t.tolist() for t in dataset[3]] == [[6, 7], 3]
+
+
+def test_each_epoch_sees_the_next_view():
+    views = tuple((torch.arange(7) + 10 * v, torch.arange(7)) for v in range(3))
+    dataset = ArrayViews(views, first_epoch=2)
+    assert len(dataset) == 7
+    assert dataset[4] == (4, 4)
+    loader = DataLoader(dataset, 3, True)
+    for like in (loader, loader.new(drop_last=True), loader.to("cpu"), loader.new(shuffle=False)):
+        for epoch, view in ((2, 0), (3, 1), (4, 2), (5, 0)):
+            for batch in (0, 1):
+                x, y = like.one_batch(epoch, batch)
+                assert y.tolist() == like.indices(epoch, batch)
+                assert torch.equal(x, y + 10 * view)
+    for uneven in ((), (*views, (torch.arange(8), torch.arange(8)))):
+        with pytest.raises(ValueError, match=r"expected views of one shape, one or more; got [02] shapes"):
+            ArrayViews(uneven)
 
 
 def test_arrays_of_different_lengths_are_refused():

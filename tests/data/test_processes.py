@@ -10,7 +10,7 @@ from tests.data.fakes import Deadly, Global, Pictures, Stacked, Torn
 from tests.data.test_streamed import Bytes, same
 
 from satsuma.data.loader import DataLoader
-from satsuma.data.processes import sendable
+from satsuma.data.processes import SentBatch, sendable
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,17 @@ def none_left_behind():
 
 def processes(dataset, batch_size, shuffle=False, workers=2):
     return DataLoader(dataset, batch_size, shuffle, workers=workers, worker_kind="processes")
+
+
+class Pinnable:
+    def pin_memory(self):
+        return "pinned"
+
+
+def test_a_sent_batch_pins_all_its_parts():
+    parts = (Pinnable(), (Pinnable(), 3), "text")
+    assert SentBatch(parts).pin_memory().batch == ("pinned", ("pinned", 3), "text")
+    assert SentBatch(Pinnable()).pin_memory().batch == "pinned"
 
 
 @pytest.mark.parametrize("kind", [Pictures, Stacked, Global])

@@ -64,3 +64,14 @@ def test_same_draws_leaves_the_generator_as_it_was():
                  for r in (same_draws(rng), same_draws(rng), rng)]  # fmt: skip
         assert len(set(draws)) == 1
     assert same_draws(None) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "got"), [(None, "NoneType"), (torch.zeros(3), r"\[3\]"), (torch.zeros(()), r"\[\]")]
+)
+def test_a_batch_transform_that_gives_no_batch_is_named(result, got):
+    def broken(x):
+        return result
+
+    with pytest.raises(ValueError, match=rf"the batch transform broken gave {got}; expected a tensor of 5 samples"):
+        BatchSteps((make_steps(broken),))((torch.zeros(5, 2),), None)

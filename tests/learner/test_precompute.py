@@ -74,11 +74,12 @@ def test_a_view_for_each_epoch_is_training_with_augmentation():
 
 def test_views_come_again_after_the_last():
     train = make_learner(Jitter()).precompute(views=2).dls.train
-    first, second = (view.tensors[0] for view in train.batches.views)
+    first, second = (view[0] for view in train.dataset.views)
     assert not torch.equal(first, second)
-    for epoch, view in enumerate([first, second, first, second]):
-        x, _ = next(train.epoch(epoch))
-        assert torch.equal(x, view[train.indices(epoch, 0)])
+    for loader in (train, train.new(batch_size=4), train.to("cpu")):  # a loader made from it keeps the views
+        for epoch, view in enumerate([first, second, first, second]):
+            x, _ = next(loader.epoch(epoch))
+            assert torch.equal(x, view[loader.indices(epoch, 0)])
     assert len(train) == 4
 
 

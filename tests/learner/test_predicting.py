@@ -125,6 +125,21 @@ def test_each_items_loss_for_any_loss(loss):
     assert getattr(loss, "reduction", "mean") == "mean"  # a module is asked on a copy
 
 
+class Deaf(nn.Module):
+    """A loss that has a reduction and does not heed it."""
+
+    reduction = "mean"
+
+    def forward(self, outputs, targets):
+        return F.cross_entropy(outputs, targets)
+
+
+def test_a_loss_that_does_not_heed_its_reduction_is_refused():
+    learn = sm.Learner(sm.DataLoaders.from_arrays(X, Y), sm.linear_model(D, K), loss_func=Deaf(), progress=False)
+    with pytest.raises(ValueError, match=r"the loss Deaf gives \[\] with reduction='none'; expected a loss for each"):
+        learn.get_preds(with_loss=True)
+
+
 class TwoHeads(nn.Module):
     def __init__(self):
         super().__init__()

@@ -91,6 +91,34 @@ def test_the_optimiser_holds_only_what_learns():
     assert held == {id(learn.model.get_parameter(name)) for name in MIDDLE + HEAD}
 
 
+class Dropping(nn.Module):
+    """Dropout between frozen layers, that belongs to no smaller part of the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.drop, self.second = nn.Linear(D, 13), nn.Dropout(), nn.Linear(13, 5)
+        self.late_drop, self.head = nn.Dropout(), nn.Linear(5, K)
+
+    def forward(self, x):
+        return self.head(self.late_drop(self.second(self.drop(self.first(x)))))
+
+
+def body_and_head(model):
+    return [nn.Sequential(model.first, model.drop, model.second), nn.Sequential(model.late_drop, model.head)]
+
+
+def test_dropout_rests_with_its_frozen_group():
+    learn = sm.Learner(make_data(), Dropping(), splitter=body_and_head, progress=False)
+    learn.freeze()
+    for _ in range(2):
+        assert [learn.model.drop.training, learn.model.late_drop.training] == [False, True]
+        learn.fit(1)
+        learn.model.eval()  # as after use elsewhere
+        learn.make_run()
+    learn.unfreeze()
+    assert learn.model.drop.training
+
+
 def test_a_layer_that_the_user_rests_stays_at_rest():
     learn = make_learner()
     learn.model[3].eval()

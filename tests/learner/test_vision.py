@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +98,38 @@ def test_normalisation_follows_the_weights(pictures, data, squeezed):
     torch.testing.assert_close(x, (plain.valid.one_batch()[0] - mean) / std, rtol=1e-4, atol=1e-5)
     own = sm.ImageDataLoaders.from_folder(pictures, bs=6, batch_tfms=sm.Normalize(mean=(0.5,) * 3, std=(0.2,) * 3))
     assert make(own, squeezed).dls is own
+
+
+class Tiny(nn.Module):
+    """A network as timm makes them, whose weights are on no hub."""
+
+    num_features, pretrained_cfg = 5, MappingProxyType({"classifier": "fc"})
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)
+
+    def forward_features(self, x):
+        return self.norm(self.conv(x)).relu()
+
+
+def test_weights_from_a_file_for_a_network_of_timm_that_has_none_on_the_hub(data, tmp_path, monkeypatch):
+    config = SimpleNamespace(hf_hub_id=None, hf_hub_filename=None, mean=(0.4, 0.5, 0.6), std=(0.3, 0.2, 0.1))
+    timm = SimpleNamespace(
+        is_model=["tiny", "bare"].__contains__,
+        create_model=lambda name, **settings: Tiny(),
+        get_pretrained_cfg={"tiny": config}.get,
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    network, file = Tiny(), tmp_path / "tiny.safetensors"
+    save_file(network.state_dict(), file)
+    learn = sm.vision_learner(data, "timm:tiny", weights=file, progress=False)
+    assert torch.equal(learn.model.body.net.conv.weight.cpu(), network.conv.weight)
+    assert normalize_of(learn) == [sm.Normalize(mean=(0.4, 0.5, 0.6), std=(0.3, 0.2, 0.1))]
+    bare = sm.vision_learner(data, "timm:bare", weights=file, progress=False)
+    assert normalize_of(bare) == [sm.Normalize(mean=IMAGENET_MEAN, std=IMAGENET_STD)]
+    with pytest.raises(sm.WeightsError, match="timm:tiny: no safetensors file of its weights is known on the hub"):
+        sm.vision_learner(data, "timm:tiny", progress=False)
 
 
 def test_grey_pictures(pictures, squeezed):
@@ -237,6 +270,13 @@ def test_recipe_py_makes_the_same_learner(data, squeezed, tmp_path):
     assert done.stdout.split("VALUES")[1].strip() == str(learn.recorder.values)
 
 
+@pytest.mark.parametrize("use", [lambda learn: learn.fine_tune(1), lambda learn: learn.precompute()])
+def test_pictures_too_small_for_the_network_are_named_with_the_least_size(pictures, squeezed, use):
+    learn = make(sm.ImageDataLoaders.from_folder(pictures, bs=6, size=16), squeezed)
+    with pytest.raises(ValueError, match=r"squeezenet1_1 needs pictures of at least 17×17 pixels, got 16×16: .*Resize"):
+        use(learn)
+
+
 def test_what_does_not_fit_is_refused(data, squeezed, tmp_path):
     with pytest.raises(ValueError, match=r"got Linear: .*For a model of yours use Learner"):
         sm.vision_learner(data, nn.Linear)
@@ -261,7 +301,8 @@ def test_arrays_of_pixels_are_normalised_too(squeezed):
     learn = make(plain, squeezed)
     assert len(learn.fine_tune(1)) == 2
     mean, std = (torch.tensor(v)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
-    torch.testing.assert_close(learn.dls.valid.one_batch()[0], (plain.valid.one_batch()[0] - mean) / std)
+    for loader in (learn.dls.valid, learn.dls.valid.new(batch_size=3)):
+        torch.testing.assert_close(loader.one_batch()[0][:3], (plain.valid.one_batch()[0][:3] - mean) / std)
     answer = learn.predict(plain.valid.dataset.tensors[0][0])
     torch.testing.assert_close(answer.probabilities, learn.get_preds()[0][0], rtol=1e-2, atol=1e-2)
     floats = sm.DataLoaders.from_arrays(x / 255, [i % 2 for i in range(20)], bs=4)  # may be normalised already

@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import threading
+import types
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -116,6 +117,31 @@ def test_digests_and_revisions_are_whole_or_absent():
 
 def test_statistics_are_imagenets():
     assert pretrained_statistics("convnext_tiny") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Timm:
+    """timm, which knows three networks: with weights on the hub, without, and without a configuration."""
+
+    configs = MappingProxyType(
+        {
+            "hubbed": types.SimpleNamespace(hf_hub_id="a/b", hf_hub_filename="", mean=[0.5], std=[0.2]),
+            "plain": types.SimpleNamespace(hf_hub_id="", hf_hub_filename="", mean=(0.4,) * 3, std=(0.3,) * 3),
+        }
+    )
+
+    def get_pretrained_cfg(self, name):
+        return self.configs.get(name)
+
+
+def test_statistics_of_timms_networks_need_no_weights_on_the_hub(monkeypatch):
+    monkeypatch.setattr(weights, "load_timm", Timm)
+    assert weights.known_weights("timm:hubbed").repo == "a/b"
+    assert pretrained_statistics("timm:hubbed") == ((0.5,), (0.2,))
+    assert pretrained_statistics("timm:plain") == ((0.4, 0.4, 0.4), (0.3, 0.3, 0.3))
+    assert pretrained_statistics("timm:bare") == pretrained_statistics("resnet18")
+    for name in ("plain", "bare"):
+        with pytest.raises(WeightsError, match=rf"timm:{name}: no safetensors .*weights=FILE.*pretrained=False\.$"):
+            find_weights(f"timm:{name}")
 
 
 def test_a_network_without_weights_says_so():

@@ -1,6 +1,7 @@
 """Transforms of other libraries as item transforms."""
 
 import functools
+import random
 import sys
 import types
 
@@ -109,6 +110,30 @@ def test_other_libraries_are_known_through_wrappings(albumentations: type) -> No
     Module.__module__ = "torchvision.transforms.v2"
     for transform in (Own(), functools.partial(albumentations()), torch.nn.Sequential(Module())):
         assert draws_globally(transform)
+
+
+def numpy_drawn(image: Image.Image) -> Image.Image:
+    return image.rotate(np.random.rand() * 90)
+
+
+def torch_drawn(image: Image.Image) -> Image.Image:
+    return image.rotate(float(torch.rand(())) * 90)
+
+
+def python_drawn(image: Image.Image) -> Image.Image:
+    return image.rotate(random.random() * 90)
+
+
+def numpy_used(image: Image.Image) -> np.ndarray:
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("function", [numpy_drawn, torch_drawn, python_drawn])
+def test_functions_that_draw_where_all_threads_draw_are_known_by_their_code(function) -> None:
+    assert draws_globally(function)
+    assert draws_globally(TrainingOnly(function))
+    assert not draws_globally(numpy_used)
+    assert not draws_globally(noisy)  # draws from the `rng` that it is given
 
 
 def test_other_libraries_draw_where_all_threads_draw(albumentations: type) -> None:

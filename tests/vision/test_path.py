@@ -121,6 +121,29 @@ def test_after_a_tensor_foreign_transforms_act_once_each_and_know_training() -> 
     assert torch.allclose(made(path, rng=np.random.default_rng(0)), plain * 8)
 
 
+def unscaled(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
+
+
+def test_a_float_tensor_that_was_not_scaled_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="values up to 255; 0..1 is expected: divide by 255"):
+        made(path_of(unscaled))
+
+
+def test_transforms_may_come_as_a_generator() -> None:
+    block = DataBlock(blocks=(ImageBlock, CategoryBlock), batch_tfms=(t for t in (Flip(), NORMALIZE)))
+    assert block.batch_tfms == (Flip(), NORMALIZE)
+
+
+@pytest.mark.filterwarnings("ignore:1 file")
+def test_photos_of_different_sizes_may_be_resized_by_a_batch_transform() -> None:
+    items = [(PIXELS, "a"), (PIXELS[:31], "b")] * 3
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock), get_x=ItemGetter(0), get_y=ItemGetter(1), batch_tfms=Resize(16)
+    )
+    assert block.dataloaders(items, bs=2, workers=0).one_batch()[0].shape == (2, 3, 16, 16)
+
+
 def test_a_failing_transform_of_ours_is_named() -> None:
     with pytest.raises(ValueError, match=r"the transform Normalize\(.*failed: Normalize\(\) has no values yet"):
         made(path_of(Normalize()))

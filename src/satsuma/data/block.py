@@ -248,7 +248,8 @@ class DataBlock:
                 if problem:
                     unreadable.setdefault(i, (item_name(items[i], getter), problem))
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
-        if not self.item_tfms:  # with any, what size comes out is not known before they run
+        # with any of these, what size comes out is not known before they run
+        if not self.item_tfms and not any(hasattr(t, "size") for t in self.batch_tfms):
             for names, found in looked:
                 refuse_sizes(names, found)
         return [digest for i, digest in enumerate(digests) if comparable and i not in unreadable], unreadable

@@ -85,6 +85,7 @@ def make_steps(transforms: Sequence[Callable[..., Any]] | Callable[..., Any] | N
         transforms = ()
     elif callable(transforms):
         transforms = (transforms,)
+    transforms = tuple(transforms)  # a generator may be gone through once only
     for transform in transforms:
         if not callable(transform):
             raise TypeError(f"a transform must be callable, got {type(transform).__name__}: {transform!r}")
@@ -109,8 +110,22 @@ class BatchSteps:
 
     def __call__(self, batch: tuple[Tensor, ...], rng: Any) -> tuple[Tensor, ...]:
         return tuple(
-            s(values, same_draws(rng)) if s.transforms else values for s, values in zip(self.steps, batch, strict=True)
+            on_batch(s, values, same_draws(rng)) if s.transforms else values
+            for s, values in zip(self.steps, batch, strict=True)
         )
+
+
+def on_batch(steps: Steps, values: Tensor, rng: Any) -> Tensor:
+    """One position of a batch through its transforms; `ValueError` for one that gives no batch of as many samples."""
+    n = len(values)
+    for transform, random in zip(steps.transforms, steps.random, strict=True):
+        values = transform(values, rng=rng) if random else transform(values)
+        if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != n:
+            got = f"[{', '.join(map(str, values.shape))}]" if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(
+                f"the batch transform {part_label(transform)} gave {got}; expected a tensor of {n} samples, [{n} ...]"
+            )
+    return values
 
 
 def same_draws(rng: Any) -> Any:

@@ -160,7 +160,7 @@ def image_channels(dls: Any) -> int:
 
 
 def colour_statistics(arch: str, channels: int) -> Normalize | None:
-    """What the weights of `arch` expect images to be normalised by; for grey ones, by the colours' shares of lightness."""
+    """What the weights of `arch` expect images to be normalised by; for grey ones, by the colours' share of it."""
     mean, std = pretrained_statistics(arch)
     if channels == 3:
         return Normalize(mean=mean, std=std)

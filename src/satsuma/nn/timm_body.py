@@ -54,7 +54,7 @@ class TimmBody(nn.Module):
 def features_as_map(x: Tensor, features: int, prefix_tokens: int) -> Tensor:
     """[B F h w] from any of [B F h w], [B h w F] and tokens [B T F].
 
-    >>> features_as_map(torch.zeros(2, 1 + 49, 192), 192, prefix_tokens=1).shape
+    >>> features_as_map(Tensor(2, 1 + 49, 192), 192, prefix_tokens=1).shape
     torch.Size([2, 192, 49, 1])
     """
     if x.ndim == 3:

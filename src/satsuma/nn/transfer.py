@@ -46,7 +46,7 @@ class NetworkBody(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         refuse_small(x, self.name, self.least_size)
-        return super().forward(x)  # type: ignore[no-any-return]  # [B F h w]
+        return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]  # [B F h w]
 
 
 class TransferModel(nn.Module):

@@ -154,9 +154,7 @@ def find_weights(arch: str, weights: str | Path | None = None) -> Path:
     if local is not None:
         return local
     if known.repo is None:
-        others = (
-            "" if arch.startswith(TIMM) else " torchvision has them as .pth, which satsuma.convert_weights converts."
-        )
+        others = "" if arch.startswith(TIMM) else " torchvision has them as .pth: satsuma.convert_weights."
         raise WeightsError(f"{arch}: no safetensors file of its weights is known on the hub. {ways_out(arch)}{others}")
     path = cache_folder() / f"{arch.replace(':', '-')}-{(known.sha256 or known.repo.split('.')[-1])[:12]}{SUFFIX}"
     url = f"{os.environ.get('HF_ENDPOINT', HUB).rstrip('/')}/{known.repo}/resolve/{known.revision}/{known.file}"

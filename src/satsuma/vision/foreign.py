@@ -1,11 +1,13 @@
 """Item transforms that are not ours: torchvision's, albumentations', plain functions. H height, W width."""
 
 import functools
+import random
 import threading
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ from satsuma.data.transforms import TrainingOnly, takes_rng
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GLOBAL_DRAWERS = {"torchvision", "kornia", "albumentations"}  # packages that draw where all threads draw
+TORCH_DRAWS = {"random", "rand", "randn", "randint", "randperm", "bernoulli", "normal", "rand_like", "randn_like"}
 ONE_AT_A_TIME = threading.Lock()  # an albumentations object holds its own generator, and predictors may share it
 
 
@@ -35,7 +38,21 @@ def comes_from(transform: Any, packages: Collection[str]) -> bool:
 
 def draws_globally(transform: Any) -> bool:
     """Whether a transform may draw from a generator that threads share, so that only processes keep it repeatable."""
-    return comes_from(transform, GLOBAL_DRAWERS)
+    return comes_from(transform, GLOBAL_DRAWERS) or any(names_a_global_generator(t) for t in inner_parts(transform))
+
+
+def names_a_global_generator(function: Any) -> bool:
+    """Whether a plain function's code names `random`, `np.random` or one of torch's draws, and it takes no `rng`."""
+    code = getattr(function, "__code__", None)
+    if code is None or takes_rng(function):
+        return False
+    for name in code.co_names:
+        found = function.__globals__.get(name)
+        if found is random or getattr(found, "__self__", None).__class__ in (random.Random, np.random.RandomState):
+            return True
+        if found in (np, torch) and not TORCH_DRAWS.isdisjoint(code.co_names):
+            return True
+    return False
 
 
 def draws(transform: Any) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from satsuma.data.cache import SourceCache
+from satsuma.data.checks import warn_user
 from satsuma.data.paths import called
 from satsuma.data.stopwatch import Stopwatch
 from satsuma.data.transforms import part_label, takes_rng
@@ -27,6 +28,7 @@ from satsuma.vision.image import Photo, open_photo
 from satsuma.vision.uncoloured import Uncoloured
 from satsuma.vision.warp import warp
 
+LIKE_BYTES = 50.0  # a float tensor with values above this was hardly scaled
 KINDS = ("place", "colour", "pixels")  # the methods by which a transform of ours is told
 
 
@@ -241,6 +243,11 @@ def after_tensor(part: Tensor, stages: Sequence[Stage], rng: np.random.Generator
     """
     generator = None if rng is None else torch.Generator().manual_seed(int(rng.integers(2**63)))
     x = part[None].float() / 255 if part.dtype == torch.uint8 else part[None]
+    if part.is_floating_point() and part.numel() and float(part.max()) > LIKE_BYTES:
+        warn_user(
+            f"an item transform gives a float tensor with values up to {float(part.max()):.4g}; 0..1 is expected: "
+            f"divide by 255, or give uint8"
+        )
     for stage in stages:
         geometry = [t for t in stage.fused if acts_by(t, "place")]
         colours = [t for t in stage.fused if not acts_by(t, "place")]
