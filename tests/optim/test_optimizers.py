@@ -291,3 +291,10 @@ def test_l1_pulls_useless_inputs_to_zero_and_l2_shrinks_all():
     assert lasso[:3].abs().min() > 0.5
     assert ridge.norm() < 0.9 * free.norm()
     assert ridge[3:].abs().max() > 0.01
+
+
+@pytest.mark.parametrize("opt_func", [SGD, AdaGrad, RMSprop, Adam, AdamW])
+def test_groups_may_come_as_iterators(opt_func):
+    first, second = torch.nn.Linear(2, 3), torch.nn.Linear(3, 5)
+    optimizer = opt_func([{"params": first.parameters()}, {"params": second.parameters(), "lr": 1.0}], lr=0.1)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]

@@ -42,7 +42,7 @@ def SGD(
     >>> w.detach()
     tensor([0.8000])
     """
-    listed: list[Any] = list(params)
+    listed = listed_params(params)
     return torch.optim.SGD(
         listed,
         lr=lr,
@@ -63,7 +63,7 @@ def AdaGrad(
     Source: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods for Online Learning and Stochastic
     Optimization".
     """
-    listed: list[Any] = list(params)
+    listed = listed_params(params)
     return torch.optim.Adagrad(
         listed,
         lr=lr,
@@ -87,7 +87,7 @@ def RMSprop(
 
     Source: Tieleman and Hinton 2012, "Lecture 6.5: rmsprop", Coursera. torch has no fused version of it.
     """
-    listed: list[Any] = list(params)
+    listed = listed_params(params)
     return torch.optim.RMSprop(listed, lr=lr, alpha=decay, momentum=momentum, eps=eps, weight_decay=weight_decay)
 
 
@@ -107,7 +107,7 @@ def Adam(
     The step does not change when all gradients are scaled. weight_decay λ adds `λ w` to g; `AdamW` has a better way.
     Source: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
     """
-    listed: list[Any] = list(params)
+    listed = listed_params(params)
     return torch.optim.Adam(
         listed,
         lr=lr,
@@ -132,7 +132,7 @@ def AdamW(
 
     Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
     """
-    listed: list[Any] = list(params)
+    listed = listed_params(params)
     return torch.optim.AdamW(
         listed,
         lr=lr,
@@ -141,6 +141,15 @@ def AdamW(
         weight_decay=weight_decay,
         fused=can_fuse(listed, on=("cpu", "cuda")) if fused is None else fused,
     )
+
+
+def listed_params(params: Params) -> list[Any]:
+    """Parameters, or groups whose "params" are lists: an iterator could be gone through only once."""
+    return [{**e, "params": listed_tensors(e["params"])} if isinstance(e, dict) else e for e in params]
+
+
+def listed_tensors(params: Any) -> list[Any]:
+    return [params] if isinstance(params, Tensor) else list(params)
 
 
 def can_fuse(params: Iterable[Tensor | dict[str, Any]], *, on: tuple[str, ...]) -> bool:
