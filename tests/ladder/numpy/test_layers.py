@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ladder.numpy.twin import assert_equal, assert_same_layer, numbers, torch_state, twin
+from tests.ladder.numpy.twin import assert_equal, assert_same_layer, numbers, torch_state, torchs_bernoulli, twin
 from torch import nn
 
 from satsuma.ladder.numpy.convolution import col2im, im2col
@@ -18,7 +18,7 @@ from satsuma.ladder.numpy.model import (
     set_training,
     state,
 )
-from satsuma.ladder.numpy.random import Generator
+from satsuma.ladder.numpy.random import Generator, bernoulli
 
 small = st.integers(1, 7)
 seeds = st.integers(0, 2**32)
@@ -56,8 +56,9 @@ def test_large_numbers_overflow_nowhere():
             assert_equal(twin(module).forward(x), module(torch.from_numpy(x)))
 
 
-def test_flatten():
+def test_flatten_and_identity():
     assert_same_layer(nn.Flatten(), numbers(2, 3, 5, 7))
+    assert_same_layer(nn.Identity(), numbers(2, 3, 5, 7))
 
 
 @st.composite
@@ -148,7 +149,7 @@ def test_dropout_drops_what_torch_drops(shape, p, seed):
         torch.manual_seed(seed)
         y = nn.functional.dropout(x, p)
     y.sum().backward()
-    layer = Dropout(p, Generator(seed))
+    layer = Dropout(p, Generator(seed), torchs_bernoulli())
     assert_equal(layer.forward(x.detach().numpy()), y)
     assert_equal(layer.backward(np.ones(shape)), x.grad)
     layer.training = False
@@ -157,7 +158,7 @@ def test_dropout_drops_what_torch_drops(shape, p, seed):
 
 
 def test_dropout_in_float32_stays_there():
-    layer = Dropout(0.5, Generator(1))
+    layer = Dropout(0.5, Generator(1), bernoulli)
     assert layer.forward(np.ones((3, 5), np.float32)).dtype == np.float32
 
 
@@ -211,7 +212,7 @@ def test_load_state_refuses_what_does_not_fit():
 
 
 def test_set_training_reaches_every_layer_that_cares():
-    model = Sequential(Linear(3, 2), Sequential(Dropout(0.5, Generator(0))))
+    model = Sequential(Linear(3, 2), Sequential(Dropout(0.5, Generator(0), bernoulli)))
     set_training(model, False)
     assert not model.layers[1].layers[0].training
 

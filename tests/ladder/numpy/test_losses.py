@@ -7,13 +7,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ladder.numpy.twin import assert_equal, numbers
+from tests.ladder.numpy.twin import assert_equal, numbers, twin
+from torch import nn
 
+from satsuma.data.seeds import MIX
+from satsuma.data.seeds import numpy_generator as production_generator
 from satsuma.functional import losses as production
 from satsuma.functional import metrics as production_metrics
-from satsuma.ladder.numpy import losses, metrics
+from satsuma.ladder.numpy import losses, metrics, weighted_losses
 from satsuma.ladder.numpy.losses import binary_loss, indicator, mnist_loss
+from satsuma.ladder.numpy.mixing import mixup
+from satsuma.ladder.numpy.model import named_gradients
 from satsuma.ladder.numpy.penalties import add_penalty_gradients, l1_penalty, l2_penalty
+from satsuma.ladder.numpy.seeds import numpy_generator
+from satsuma.train.mixing import MixUp
+from satsuma.train.objectives import supervised_mixed
 
 small = st.integers(1, 7)
 seeds = st.integers(0, 2**32)
@@ -77,6 +85,46 @@ def test_losses_of_classes(name, options, b, k, seed, spread):
 def test_cross_entropy_with_probabilities_as_targets(b, k, seed, label_smoothing):
     wanted = numbers(b, k, seed=seed + 1).softmax(1)
     assert_same_loss("cross_entropy", {"label_smoothing": label_smoothing}, numbers(b, k, seed=seed), wanted)
+
+
+@given(b=small, k=small, seed=seeds, label_smoothing=st.sampled_from([0.0, 0.1]))
+@settings(deadline=None)
+def test_losses_with_weights_for_classes(b, k, seed, label_smoothing):
+    targets = torch.randint(k, (b,), generator=torch.Generator().manual_seed(seed))
+    weight = numbers(k, seed=seed + 1).abs() + 0.1
+    logits = numbers(b, k, seed=seed, spread=3)
+    smoothed = {"label_smoothing": label_smoothing}
+    assert_same_weighted("cross_entropy", logits, targets, weight=weight, **smoothed)
+    assert_same_weighted("nll", logits, targets, weight=weight)
+    yes = (numbers(b, k, seed=seed + 2) > 0).long()
+    assert_same_weighted("binary_cross_entropy", logits, yes, pos_weight=weight, **smoothed)
+
+
+def assert_same_weighted(name, logits, targets, **options):
+    logits = logits.clone().requires_grad_(True)
+    theirs = getattr(production, name)(logits, targets, **options)
+    theirs.backward()
+    arrays = {key: value.numpy() if isinstance(value, torch.Tensor) else value for key, value in options.items()}
+    given_ = (logits.detach().numpy(), targets.numpy())
+    assert_equal(getattr(weighted_losses, f"weighted_{name}")(*given_, **arrays), theirs)
+    assert_equal(getattr(weighted_losses, f"weighted_{name}_gradient")(*given_, **arrays), logits.grad)
+
+
+@given(b=small, k=small, seed=seeds, alpha=st.floats(0.1, 3), label_smoothing=st.sampled_from([0.0, 0.1]))
+@settings(deadline=None)
+def test_mixup_is_the_librarys(b, k, seed, alpha, label_smoothing):
+    x, targets = numbers(b, 3, 2, seed=seed), torch.randint(k, (b,), generator=torch.Generator().manual_seed(seed))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, k)).double()
+    loss_func = partial(production.cross_entropy, label_smoothing=label_smoothing)
+    batch = MixUp(alpha)(x, targets, rng=production_generator(seed, MIX, 0, 5))
+    theirs = supervised_mixed(model, *batch, loss_func=loss_func)
+    theirs.backward()
+    blends, wanted = mixup(x.numpy(), targets.numpy(), alpha=alpha, classes=k, rng=numpy_generator(seed, MIX, 0, 5))
+    ours = twin(model)
+    logits = ours.forward(blends)
+    assert_equal(losses.cross_entropy(logits, wanted, label_smoothing=label_smoothing), theirs)
+    ours.backward(losses.cross_entropy_gradient(logits, wanted, label_smoothing=label_smoothing))
+    assert_equal(named_gradients(ours)["1.weight"], model[1].weight.grad)
 
 
 @pytest.mark.parametrize(("name", "options"), [*VALUES, *YES_NO, *CLASSES])

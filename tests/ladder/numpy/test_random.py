@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ladder.numpy.twin import torchs_bernoulli
 
 from satsuma.data import seeds as production
 from satsuma.ladder.numpy import seeds
-from satsuma.ladder.numpy.random import Generator, bernoulli, normal, randperm, uniform
+from satsuma.ladder.numpy.random import Generator, bernoulli_intel, normal, randperm, uniform
 from satsuma.ladder.numpy.seeds import epoch_order, mix_seed
 
 SEEDS = [0, 1, 42, 2**31, 2**32 - 1, 2**32 + 5, 2**63 + 17, 12345678901234567]
@@ -84,7 +85,17 @@ def test_a_hundred_thousand_normal_numbers_are_equal_to_the_bit():
 @settings(deadline=None)
 def test_bernoulli(seed, n, p):
     theirs = torch.empty(n).bernoulli_(p, generator=torchs(seed)).numpy()
-    assert (bernoulli((n,), Generator(seed), p=p) == theirs).all()
+    assert (torchs_bernoulli()((n,), Generator(seed), p=p) == theirs).all()
+
+
+def test_bernoulli_on_intel_processors():
+    """Against masks drawn by MKL 2024.2 itself (`viRngBernoulli` of a stream MCG31), seeded with the first word."""
+    for seed, masks in ((42, [34, 35, 165, 151, 132, 39, 120, 97]), (7, [138, 16, 36, 8, 162, 64, 68, 85])):
+        assert np.packbits(bernoulli_intel((64,), Generator(seed), p=0.3)).tolist() == masks
+    assert np.nonzero(bernoulli_intel((3000,), Generator(42), p=0.001))[0].tolist() == [215, 494, 2122]
+    assert bernoulli_intel((10, 100), Generator(42), p=0.8).sum() == 812
+    near = bernoulli_intel((963,), Generator(26), p=26 / 97)  # number 232 is below p, but not in float32
+    assert not near[232]
 
 
 @given(seed=seed_values, draws=st.lists(st.tuples(st.sampled_from("nupb"), st.integers(1, 40)), max_size=8))
@@ -99,7 +110,9 @@ def test_any_sequence_of_draws_keeps_in_step(seed, draws):
         elif kind == "p":
             assert randperm(n, ours).tolist() == torch.randperm(n, generator=theirs).tolist()
         else:
-            assert (bernoulli((n,), ours, p=0.3) == torch.empty(n).bernoulli_(0.3, generator=theirs).numpy()).all()
+            assert (
+                torchs_bernoulli()((n,), ours, p=0.3) == torch.empty(n).bernoulli_(0.3, generator=theirs).numpy()
+            ).all()
 
 
 def test_seeding_anew_forgets_what_was_drawn():

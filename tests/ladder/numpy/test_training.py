@@ -10,17 +10,25 @@ from hypothesis import strategies as st
 from tests.ladder.numpy.twin import assert_equal, built, numbers, torch_state, twin
 from torch import nn
 
+from satsuma.data.loader import DataLoader
 from satsuma.data.seeds import STEP, mix_seed
 from satsuma.functional import losses as production
 from satsuma.ladder.numpy import activations, layers, losses, optimizers
+from satsuma.ladder.numpy.groups import clip_gradients, param_groups
 from satsuma.ladder.numpy.init import initialise, reset_parameters
 from satsuma.ladder.numpy.model import load_state, named_gradients, named_parameters, set_dtype, set_training, state
 from satsuma.ladder.numpy.random import Generator
+from satsuma.ladder.numpy.seeds import epoch_order
 from satsuma.nn.cnn import small_cnn
 from satsuma.nn.init import INIT_SCHEMES
 from satsuma.nn.init import initialise as production_initialise
 from satsuma.nn.linear import logistic_regression, mlp, simple_net
 from satsuma.optim import optimizers as production_optimizers
+from satsuma.optim.groups import build_optimizer
+from satsuma.optim.schedules import one_cycle, one_cycle_momentum
+from satsuma.train.loop import train
+from satsuma.train.objectives import supervised
+from satsuma.train.run import Run
 
 ACTIVATIONS = [nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh]
 LOSSES = {
@@ -244,3 +252,48 @@ def test_initialise_in_float64():
     initialise(model, scheme="kaiming_normal", seed=3)
     for name, weights in torch_state(module).items():
         assert_equal(state(model)[name], weights, 1e-12)
+
+
+def test_the_librarys_own_run_from_its_seed():
+    """Order, first weights, dropout, one-cycle, clipping and AdamW: the losses of `satsuma.train.loop.train`."""
+    x, y = numbers(53, 12), torch.arange(53) % 3
+    torch.manual_seed(42)
+    module = mlp((12, 7, 3), dropout=0.2).double()
+    total = 3 * 6
+    run = Run(
+        model=module,
+        optimizer=build_optimizer(production_optimizers.AdamW, module, lr=0.05, weight_decay=0.1),
+        objective=partial(supervised, loss_func=production.cross_entropy),
+        schedule=partial(one_cycle, total=total),
+        momentum=partial(one_cycle_momentum, total=total),
+        max_norm=0.5,
+        seed=42,
+    )
+    loader = DataLoader(list(zip(x, y, strict=True)), 10, True, seed=42)
+    with torch.random.fork_rng():
+        theirs = [step.loss.item() for step in train(run, loader, epochs=3)]
+
+    generator = Generator(0)
+    model = built(mlp((12, 7, 3), dropout=0.2), generator)
+    reset_parameters(model, Generator(42))
+    set_dtype(model, np.float64)
+    parameters = named_parameters(model)
+    optimizer = optimizers.AdamW(parameters, lr=0.05, groups=param_groups(parameters, weight_decay=0.1))
+    ours: list[float] = []
+    for epoch in range(3):
+        order = epoch_order(53, 42, epoch)
+        for start in range(0, 53, 10):
+            step, batch = len(ours), order[start : start + 10]
+            for group in optimizer.param_groups:
+                group["lr"] = group["base_lr"] * one_cycle(step, total=total)
+                group["betas"] = (one_cycle_momentum(step, total=total), group["betas"][1])
+            generator.manual_seed(mix_seed(42, STEP, 0, step))
+            logits = model.forward(x.numpy()[batch])
+            ours.append(losses.cross_entropy(logits, y.numpy()[batch]))
+            model.backward(losses.cross_entropy_gradient(logits, y.numpy()[batch]))
+            gradients = named_gradients(model)
+            clip_gradients(gradients, max_norm=0.5)
+            optimizer.step(gradients)
+    assert_equal(ours, theirs)
+    for name, weights in torch_state(module).items():
+        assert_equal(state(model)[name], weights)

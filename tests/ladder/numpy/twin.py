@@ -6,7 +6,7 @@ from torch import nn
 
 from satsuma.ladder.numpy import activations, convolution, layers, normalisation, pooling
 from satsuma.ladder.numpy.model import load_state, named_gradients, set_dtype, set_training
-from satsuma.ladder.numpy.random import Generator
+from satsuma.ladder.numpy.random import Generator, bernoulli, bernoulli_intel
 
 PLAIN = {
     nn.ReLU: activations.ReLU,
@@ -15,7 +15,14 @@ PLAIN = {
     nn.Softmax: activations.Softmax,
     nn.LogSoftmax: activations.LogSoftmax,
     nn.Flatten: layers.Flatten,
+    nn.Identity: layers.Identity,
 }
+
+
+def torchs_bernoulli():
+    """The one of the two functions that draws what torch draws on this processor."""
+    theirs = torch.empty(64).bernoulli_(0.5, generator=torch.Generator().manual_seed(0)).numpy()
+    return bernoulli if (bernoulli((64,), Generator(0), p=0.5) == theirs).all() else bernoulli_intel
 
 
 def built(module, generator):
@@ -50,7 +57,7 @@ def built(module, generator):
         case nn.LeakyReLU():
             return activations.LeakyReLU(module.negative_slope)
         case nn.Dropout():
-            return layers.Dropout(module.p, generator)
+            return layers.Dropout(module.p, generator, torchs_bernoulli())
     raise TypeError(f"no twin of {module}")
 
 

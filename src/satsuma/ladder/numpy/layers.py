@@ -12,11 +12,12 @@ Legend: J the loss, B batch, D features in, K features out.
 
 # mypy: disable-error-code="no-any-return"
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from satsuma.ladder.numpy.random import Generator, bernoulli, normal
+from satsuma.ladder.numpy.random import Generator, normal
 
 
 class Linear:
@@ -49,6 +50,16 @@ class Linear:
         return grad @ self.parameters["weight"]  # [B D]
 
 
+class Identity:
+    """Nothing happens: [B ...] to [B ...]."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def backward(self, grad: np.ndarray) -> np.ndarray:
+        return grad
+
+
 class Flatten:
     """Each item as one row: [B ...] to [B D]."""
 
@@ -63,18 +74,19 @@ class Flatten:
 class Dropout:
     """While training, drops each number with probability `p` and makes up for it in the others; any shape.
 
+    `draw`: `bernoulli`, or on Intel processors `bernoulli_intel`, which says what is kept.
     Source: Srivastava and others 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
     """
 
-    def __init__(self, p: float, generator: Generator) -> None:
-        self.p, self.generator, self.training = p, generator, True
+    def __init__(self, p: float, generator: Generator, draw: Callable[..., np.ndarray]) -> None:
+        self.p, self.generator, self.draw, self.training = p, generator, draw, True
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.scale = np.ones((), x.dtype)
         if self.training and self.p == 1:
             self.scale = np.zeros((), x.dtype)
         elif self.training and self.p > 0:
-            kept = bernoulli(x.shape, self.generator, p=1 - self.p)
+            kept = self.draw(x.shape, self.generator, p=1 - self.p)
             self.scale = kept.astype(x.dtype) / (1 - self.p)  # as many on average as without: nothing to do later
         return x * self.scale
 

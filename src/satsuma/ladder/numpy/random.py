@@ -118,9 +118,26 @@ def next_normal(generator: Generator) -> float:
 def bernoulli(shape: tuple[int, ...], generator: Generator, *, p: float) -> np.ndarray:
     """`Tensor.bernoulli_(p)`: True with probability `p`. Two words each.
 
-    torch does so on all processors but Intel's, where it asks the library MKL for these numbers instead.
+    torch does so on all processors but Intel's: see `bernoulli_intel`.
 
     >>> bernoulli((4,), Generator(42), p=0.5)
     array([ True,  True,  True,  True])
     """
     return (unit_interval(math.prod(shape), generator, np.float64) < p).reshape(shape)
+
+
+def bernoulli_intel(shape: tuple[int, ...], generator: Generator, *, p: float) -> np.ndarray:
+    """`Tensor.bernoulli_(p)` of float32 where torch runs on an Intel processor. One word for all.
+
+    There torch asks the library MKL, whose generator MCG31m1 multiplies its last number by a constant, modulo a prime
+    (L'Ecuyer 1999, "Tables of Linear Congruential Generators of Different Sizes and Good Lattice Structure").
+
+    >>> bernoulli_intel((4,), Generator(42), p=0.5)
+    array([False, False,  True,  True])
+    """
+    n, prime, factor = math.prod(shape), 2**31 - 1, 1132489760
+    first = int(generator.words(1)[0]) % prime or 1
+    numbers = np.array([first], np.uint64)
+    while len(numbers) < n:  # number i + m is number i times factor^m: twice as many at each turn
+        numbers = np.concatenate((numbers, numbers * np.uint64(pow(factor, len(numbers), prime)) % np.uint64(prime)))
+    return (numbers[:n].astype(np.float32) * np.float32(2.0**-31) < np.float32(p)).reshape(shape)

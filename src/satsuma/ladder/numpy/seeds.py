@@ -1,6 +1,7 @@
 """All randomness is a function of (seed, purpose, epoch, index): no state to save, nothing to restore.
 
-`mix_seed` and the purposes are copies of those in `satsuma.data.seeds`, which imports torch; a test holds them equal.
+`mix_seed`, `numpy_generator` and the purposes are copies of those in `satsuma.data.seeds`, which imports torch; a test
+holds them equal.
 """
 
 import operator
@@ -29,6 +30,11 @@ def mix_seed(seed: int, *keys: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK64
         state ^= state >> 31
     return state
+
+
+def numpy_generator(seed: int, *keys: int) -> np.random.Generator:
+    """A generator of NumPy's, seeded by `mix_seed`."""
+    return np.random.Generator(np.random.PCG64(mix_seed(seed, *keys)))
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
