@@ -109,3 +109,20 @@ def test_clipping_is_torchs(shapes, max_norm, dtype, seed):
         results.append([norm, *[w.grad for w in parameters[:-1]]])
     for a, b in zip(*results, strict=True):
         assert_close(a, b, 1e-12 if dtype == torch.float64 else 1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_belong_to_the_caller(case):
+    """Who zeroes or scales gradients in place does not reach into an optimiser's memory, nor it into them."""
+    ours, torchs, settings = CASES[case]
+    ends = []
+    for opt_func in (ours, torchs):
+        w = normal(5).requires_grad_()
+        optimizer = opt_func([w], lr=0.1, **settings)
+        w.grad = torch.zeros(5, dtype=torch.float64)
+        for step in range(4):
+            w.grad.copy_(normal(5, seed=step))
+            optimizer.step()
+            assert torch.equal(w.grad, normal(5, seed=step))
+        ends.append(w.detach())
+    assert torch.equal(*ends)
