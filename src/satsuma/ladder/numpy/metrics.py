@@ -1,0 +1,38 @@
+"""Metrics: how good the predictions are, for people to read; over the whole validation set at once.
+
+Legend: N items, K classes.
+"""
+
+import numpy as np
+
+from satsuma.ladder.numpy.activations import Sigmoid
+
+
+def accuracy(predictions: np.ndarray, targets: np.ndarray) -> float:
+    """The share of items whose highest number stands at the right class. predictions: [N K]. targets: integers [N].
+
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]]), np.array([1, 0, 0]))
+    1.0
+    """
+    return float((predictions.argmax(1) == targets).mean())
+
+
+def error_rate(predictions: np.ndarray, targets: np.ndarray) -> float:
+    """The share of items that `accuracy` does not count.
+
+    >>> error_rate(np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]]), np.array([1, 0, 0]))
+    0.0
+    """
+    return float((predictions.argmax(1) != targets).mean())
+
+
+def binary_accuracy(
+    predictions: np.ndarray, targets: np.ndarray, *, threshold: float = 0.5, sigmoid: bool = True
+) -> float:
+    """The share of yes-or-no answers that are right: probability at or above `threshold` means yes. One shape.
+
+    >>> binary_accuracy(np.array([[2.0], [-1.0], [0.5], [-3.0]]), np.array([[1], [0], [0], [0]]))
+    0.75
+    """
+    probabilities = Sigmoid().forward(predictions) if sigmoid else predictions
+    return float(((probabilities >= threshold) == (targets == 1)).mean())
