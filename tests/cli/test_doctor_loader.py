@@ -42,12 +42,28 @@ def test_no_images(satsuma, tmp_path, made):
     assert "no images there" in result.err if made else str(folder) in result.err
 
 
-def test_a_torn_image_is_named(satsuma, tmp_path):
+@pytest.mark.parametrize("torn", [(0,), (2, 3)])
+def test_a_torn_image_is_named_and_left_out(satsuma, tmp_path, torn):
     folder = photos(tmp_path / "pets")
-    (folder / "below" / "rex_3.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")
+    for i in torn:
+        (folder / "below" / f"rex_{i}.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")
+    result = satsuma("doctor", "--loader", folder)
+    assert result.code == 0, result.err
+    assert f"warning: {len(torn)} of 5 images cannot be read and are left out: " in result.out
+    assert all(f"rex_{i}.jpg: " in result.out for i in torn)
+    assert "--skip-unreadable" in result.out
+    assert f"{5 - len(torn)} images below" in result.out
+    assert "best: " in result.out
+
+
+def test_nothing_but_torn_images(satsuma, tmp_path):
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    (folder / "rex_0.jpg").write_bytes(b"\xff\xd8\xff\xe0torn")
     result = satsuma("doctor", "--loader", folder)
     assert result.code == 1
-    assert "rex_3.jpg" in result.err
+    assert "none of the 1 images can be read: " in result.err
+    assert "rex_0.jpg" in result.err
 
 
 def test_one_thing_at_a_time(satsuma, tmp_path):

@@ -203,3 +203,17 @@ def test_ctrl_c_ends_the_epoch_cleanly_and_keeps_the_weights(colors: Path, tmp_p
     rows = [json.loads(line) for line in history.read_text().splitlines()]
     assert rows[-1]["kind"] == "epoch"  # the epoch that was cut short is evaluated and told
     assert (history.parent / "model.safetensors").exists()
+
+
+def test_lr_find_tells_a_bad_ending_before_the_sweep_and_writes_where_it_says(satsuma, colors: Path, tmp_path) -> None:
+    result = satsuma("lr-find", colors, "--batch-size", "4", "-o", "lr.txt")
+    assert result.code == 1
+    assert "a plot cannot be written as .txt" in result.err
+    assert "suggested rates" not in result.out
+    folder = tmp_path / "plots"
+    folder.mkdir()
+    for given, written in ((folder, folder / "lr_find.png"), (tmp_path / "bare", tmp_path / "bare.png")):
+        result = satsuma("lr-find", colors, "--batch-size", "4", "-o", given)
+        assert result.code == 0, result.err
+        assert f"wrote {written}" in result.out
+        assert written.read_bytes().startswith(b"\x89PNG")

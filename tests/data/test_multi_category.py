@@ -1,3 +1,6 @@
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +95,26 @@ def test_labels_without_a_training_sample_are_warned_of():
     items = [(torch.zeros(5), ["cat"]), (torch.ones(5), []), (torch.ones(5), ["cat", "emu"]), (torch.ones(5), ["dog"])]
     with pytest.warns(UserWarning, match=r"2 labels in the validation half have no training sample.*: dog, emu"):
         make_block().dataloaders(items, bs=2)
+
+
+def test_one_label_alone_and_a_delimiter_that_never_occurs_are_warned_of():
+    rows = [{"x": torch.zeros(5), "tags": "cat dog"}] * 4
+    block = sm.DataBlock(
+        blocks=(sm.TransformBlock, sm.MultiCategoryBlock),
+        get_x=sm.ColReader("x"),
+        get_y=sm.ColReader("tags", label_delim=";"),
+        splitter=sm.IndexSplitter([3]),
+    )
+    with pytest.warns(UserWarning, match="label") as caught:
+        data = block.dataloaders(rows, bs=2)
+    assert data.report.warnings == tuple(str(warning.message) for warning in caught)
+    delimiter, alone = data.report.warnings
+    assert delimiter.startswith("label_delim=';' occurs in none of the 4 values of column 'tags', so each is one label")
+    assert "the first is 'cat dog'" in delimiter
+    assert alone.startswith("all items together have one label, 'cat dog': check where")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        replace(block, get_y=sm.ColReader("tags", label_delim=" ")).dataloaders(rows, bs=2)
 
 
 def test_answers_for_people():

@@ -6,7 +6,7 @@ import torch
 
 from satsuma.data.getters import RegexLabeller, using_attr
 from satsuma.data.splitters import FuncSplitter
-from satsuma.data.transforms import BatchSteps, Steps, make_steps, part_label, same_draws, takes_rng
+from satsuma.data.transforms import BatchSteps, Steps, is_random, make_steps, part_label, same_draws, takes_rng
 from satsuma.vision.geometry import Flip, Resize
 
 
@@ -75,3 +75,15 @@ def test_a_batch_transform_that_gives_no_batch_is_named(result, got):
 
     with pytest.raises(ValueError, match=rf"the batch transform broken gave {got}; expected a tensor of 5 samples"):
         BatchSteps((make_steps(broken),))((torch.zeros(5, 2),), None)
+
+
+@pytest.mark.parametrize("given", [3, "Resize"])
+def test_what_is_no_list_of_transforms_is_refused(given):
+    with pytest.raises(TypeError, match=r"transforms are one or a list of them, such as \[Resize\(224\), Flip\(\)\]"):
+        make_steps(given)
+
+
+def test_a_resize_is_random_only_where_it_crops():
+    assert [is_random(Resize(64, method=method)) for method in ("crop", "squish", "pad")] == [True, False, False]
+    assert BatchSteps((make_steps(Resize(64)),)).random
+    assert not BatchSteps((make_steps(Resize(64, method="squish")),)).random

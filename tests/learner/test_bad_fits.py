@@ -156,10 +156,16 @@ def normed():
     return nn.Sequential(nn.Linear(D, 5), nn.BatchNorm1d(5), nn.Linear(5, K))
 
 
-@pytest.mark.parametrize(("n", "bs", "micro"), [(13, 1, None), (12, 11, None), (16, 5, None), (24, 12, 1), (11, 11, 5)])
+@pytest.mark.parametrize(("n", "bs", "micro"), [(13, 1, None), (12, 11, None), (16, 5, None), (16, 5, 2)])
 def test_a_batch_of_one_and_batch_normalisation(n, bs, micro):
     learn = quiet(pairs(X[:n], Y[:n], bs=bs), normed(), loss_func=F.cross_entropy, micro=micro)
     refused(learn, r"the layer 1 normalises over the batch, .* there is a batch of 1: use drop_last=True or another")
+
+
+@pytest.mark.parametrize(("n", "bs", "micro"), [(24, 12, 1), (11, 11, 5), (12, 4, 3)])
+def test_micro_is_named_where_it_leaves_a_slice_of_one(n, bs, micro):
+    learn = quiet(pairs(X[:n], Y[:n], bs=bs), normed(), loss_func=F.cross_entropy, micro=micro)
+    refused(learn, rf"the layer 1 normalises over the batch, .* micro={micro} leaves a slice of 1 in a batch: use an")
 
 
 def test_where_a_batch_of_one_can_be_normalised_it_is_trained_on():
@@ -324,6 +330,7 @@ def test_settings_of_another_type(tmp_path):
     for settings, error, message in [
         ({"micro": 1.5}, TypeError, "micro is a number of samples, a whole number"),
         ({"max_norm": "a"}, TypeError, "max_norm must be a number above 0"),
+        ({"compile": 3}, TypeError, "compile is True, False or the name of a backend"),
         ({"run_dir": tmp_path / "file"}, NotADirectoryError, "is a file; give a folder"),
         ({"loss_func": nn.CrossEntropyLoss}, TypeError, r"the class CrossEntropyLoss: give an object"),
     ]:

@@ -94,3 +94,16 @@ def test_numbers_that_the_model_cannot_take_are_told_by_shape_and_dtype(dls) -> 
         made(dls).predict([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match=r"of torch\.int64"):
         made(dls).predict([1, 2])
+
+
+def test_a_backend_that_torch_does_not_have_is_refused(dls) -> None:
+    with pytest.raises(ValueError, match=r"compile='inductr' is no backend of torch\.compile: did you mean 'inductor'"):
+        made(dls, compile="inductr")
+
+
+def test_micro_is_named_where_it_leaves_one_sample_alone(dls) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    dls = sm.DataLoaders(dls.train.new(batch_size=4, drop_last=True), dls.valid)
+    sm.Learner(dls, model, progress=False, micro=2, loss_func=sm.cross_entropy).check()
+    with pytest.raises(ValueError, match="micro=3 leaves a slice of 1 in a batch: use another micro"):
+        sm.Learner(dls, model, progress=False, micro=3, loss_func=sm.cross_entropy).check()

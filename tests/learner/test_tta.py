@@ -109,3 +109,54 @@ def test_what_cannot_be_averaged_is_refused():
 class Twice(nn.Module):
     def forward(self, x):
         return x, x
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------
+
+
+def pictured(target, answer, item_tfms, batch_tfms=()):
+    """A learner of twelve pictures [23 31], each with `answer` as its target."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 23, 31, 3), np.uint8)
+    block = sm.DataBlock(
+        blocks=(sm.ImageBlock, target),
+        get_x=sm.ItemGetter(0),
+        get_y=sm.ItemGetter(1),
+        item_tfms=item_tfms,
+        batch_tfms=batch_tfms,
+    )
+    data = block.dataloaders([(picture, answer) for picture in pixels], bs=4)
+    model = nn.Conv2d(3, 2, 1) if isinstance(target, sm.MaskBlock) else nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    loss = None if isinstance(target, sm.MaskBlock | sm.PointBlock) else sm.mse
+    return sm.Learner(data, model, loss_func=loss, progress=False)
+
+
+PLACES = [
+    (sm.MaskBlock(codes=("ground", "sky")), np.zeros((23, 31), np.uint8)),
+    (sm.PointBlock(), (3, 5)),
+    (sm.BoxBlock(), [(3, 5, 7, 11)]),
+]
+
+
+@pytest.mark.parametrize(("target", "answer"), PLACES)
+def test_answers_about_places_are_not_averaged_over_moved_views(target, answer):
+    name = type(target).__name__
+    for moving in ((sm.Resize(17),), (sm.Resize(17, method="squish"), sm.Flip())):
+        with pytest.raises(ValueError, match=rf"tta: (Resize|Flip).* moves each view .* answers for a {name}"):
+            pictured(target, answer, moving).tta()
+
+
+@pytest.mark.parametrize(("target", "answer"), PLACES[:2])
+def test_answers_about_places_are_averaged_over_lights(target, answer):
+    learn = pictured(target, answer, sm.Resize(17, method="squish"), sm.Brightness(p=1.0))
+    views = learn.tta(n=2).views
+    assert not torch.equal(views[0], views[1])
+
+
+@pytest.mark.parametrize("still", [sm.Resize(17, method="squish"), sm.Resize(17, method="pad"), sm.CropPad(17)])
+def test_a_resize_that_draws_nothing_makes_no_views(still):
+    target = sm.RegressionBlock(n_out=2)
+    learn = pictured(target, (0.3, 0.7), still, sm.Normalize(mean=(0.5,), std=(0.5,)))
+    assert not learn.dls.train.dataset.random
+    with pytest.raises(ValueError, match="no random transforms, so all views of an item would be the same"):
+        learn.tta()
+    assert pictured(target, (0.3, 0.7), sm.Resize(17)).dls.train.dataset.random

@@ -278,7 +278,7 @@ def test_pictures_too_small_for_the_network_are_named_with_the_least_size(pictur
 
 
 def test_what_does_not_fit_is_refused(data, squeezed, tmp_path):
-    with pytest.raises(ValueError, match=r"got Linear: .*For a model of yours use Learner"):
+    with pytest.raises(ValueError, match=r"got Linear.*for a model of yours use Learner"):
         sm.vision_learner(data, nn.Linear)
     with pytest.raises(sm.WeightsError, match="did you mean 'squeezenet1_1'"):
         sm.vision_learner(data, "squeezenet")
@@ -330,3 +330,42 @@ def test_head_epochs_on_features_then_everything(data, squeezed):
     assert pre.dls.train.one_batch()[0].shape == (6, 1024)
     assert len(learn.fine_tune(1, freeze_epochs=0)) == 1
     learn.predict(data.valid.dataset.items[0])
+
+
+def test_weights_and_no_weights_exclude_each_other(data, squeezed):
+    with pytest.raises(ValueError, match="and pretrained=False exclude each other"):
+        make(data, squeezed, pretrained=False)
+    with pytest.raises(TypeError, match="weights is a file or a URL, or None; got 3"):
+        make(data, 3)
+
+
+def test_a_normalize_among_the_item_transforms_is_the_only_one(pictures, squeezed):
+    halves = sm.Normalize(mean=(0.5,) * 3, std=(0.5,) * 3)
+    data = sm.ImageDataLoaders.from_folder(pictures, bs=6, item_tfms=halves, batch_tfms=())
+    learn = make(data, squeezed)
+    assert torch.equal(learn.dls.valid.one_batch()[0], data.valid.one_batch()[0])
+
+
+def test_views_that_move_are_not_averaged_for_masks(pictures, squeezed):
+    def learner(item_tfms):
+        block = sm.DataBlock(
+            blocks=(sm.ImageBlock, sm.PointBlock),
+            get_items=sm.get_image_files,
+            get_y=lambda path: [(1, 2)],
+            item_tfms=item_tfms,
+        )
+        return make(block.dataloaders(pictures, bs=6), squeezed)
+
+    for moving in (sm.Flip(), sm.Resize(32)):
+        with pytest.raises(ValueError, match="answers for a PointBlock are about places in it"):
+            learner(moving).tta()
+    still = learner([sm.Resize(32, method="squish"), sm.Brightness()])
+    assert still.tta(n=1).views.shape[0] == 2
+
+
+def test_views_need_transforms_that_draw(pictures, squeezed):
+    data = sm.ImageDataLoaders.from_folder(pictures, bs=6, item_tfms=sm.Resize(32, method="squish"))
+    learn = make(data, squeezed)
+    for attempt in (learn.tta, lambda: learn.precompute(views=2)):
+        with pytest.raises(ValueError, match="have no random transforms"):
+            attempt()

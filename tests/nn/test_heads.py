@@ -1,5 +1,6 @@
 """Heads: fastai's layers in fastai's order, and pooling equal to torch's."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -73,3 +74,33 @@ def test_outputs_stay_within_the_range():
 def test_a_range_that_is_none_is_refused(low, high):
     with pytest.raises(ValueError, match="the lower one first"):
         SigmoidRange(low, high)
+
+
+@pytest.mark.parametrize("hidden", [1.5, -1, 0, True])
+def test_a_width_that_is_none_is_refused(hidden):
+    with pytest.raises(ValueError, match="create_head: hidden is a whole number, 1 or more, got"):
+        create_head(5, 3, hidden=hidden)
+
+
+@pytest.mark.parametrize("y_range", [3, (1,), ("a", "b"), "ab"])
+def test_what_is_no_pair_of_numbers_is_no_range(y_range):
+    with pytest.raises(ValueError, match="y_range is two numbers"):
+        create_head(5, 3, y_range=y_range)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"outputs": 0}, "outputs is a whole number, 1 or more, got 0"),
+        ({"dropout": 1.5}, r"dropout is a share, 0 to below 1, got 1\.5"),
+        ({"dropout": "a"}, "dropout is a share"),
+    ],
+)
+def test_outputs_and_dropout_that_are_none_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        create_head(5, **{"outputs": 3, **settings})
+
+
+def test_numbers_of_numpy_make_a_head():
+    head = create_head(5, np.int64(3), hidden=np.int64(7), y_range=np.array([0.0, 1.0]))
+    assert head(torch.randn(2, 5, 11, 13)).shape == (2, 3)

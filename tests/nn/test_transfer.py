@@ -236,3 +236,25 @@ def test_networks_of_timm_are_bodies(name):
     assert {id(p) for p in listed} == {id(p) for p in model.parameters()}
     with pytest.raises(ValueError, match="timm has no model 'hf-hub:timm/resnet18'"):
         TransferModel("timm:hf-hub:timm/resnet18", 2)
+
+
+def test_weights_behind_a_wrappers_prefix_are_told_so():
+    model = TransferModel("squeezenet1_1", 3)
+    wrapped = {f"module.{name}": value for name, value in trained("squeezenet1_1").state_dict().items()}
+    with pytest.raises(ValueError, match=r"All their names begin with 'module\.', which a wrapper puts there"):
+        load_body(model, wrapped)
+    with pytest.raises(ValueError, match="do not fit the body") as caught:
+        load_body(TransferModel("resnet18", 2), wrapped)  # which would not fit without it either
+    assert "begin with" not in str(caught.value)
+
+
+def test_integer_weights_are_refused():
+    model = TransferModel("squeezenet1_1", 3)
+    weights = {name: value.to(torch.int64) for name, value in trained("squeezenet1_1").state_dict().items()}
+    with pytest.raises(ValueError, match=r"is torch\.int64; expected floating-point numbers"):
+        load_body(model, weights)
+
+
+def test_an_output_range_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"y_range is two numbers, .*; got 3"):
+        TransferModel("squeezenet1_1", 3, y_range=3)

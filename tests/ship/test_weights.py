@@ -140,14 +140,14 @@ def test_statistics_of_timms_networks_need_no_weights_on_the_hub(monkeypatch):
     assert pretrained_statistics("timm:plain") == ((0.4, 0.4, 0.4), (0.3, 0.3, 0.3))
     assert pretrained_statistics("timm:bare") == pretrained_statistics("resnet18")
     for name in ("plain", "bare"):
-        with pytest.raises(WeightsError, match=rf"timm:{name}: no safetensors .*weights=FILE.*pretrained=False\.$"):
+        with pytest.raises(WeightsError, match=rf"(?s)timm:{name}: no safetensors .*weights=FILE.*pretrained=False$"):
             find_weights(f"timm:{name}")
 
 
 def test_a_network_without_weights_says_so():
     with pytest.raises(WeightsError, match="small_cnn has no trained weights"):
         find_weights("small_cnn")
-    with pytest.raises(WeightsError, match="is unknown: did you mean 'resnet18'"):
+    with pytest.raises(WeightsError, match=r"is unknown: did you mean 'resnet18'\? Networks with weights: "):
         find_weights("resnet81")
 
 
@@ -210,7 +210,7 @@ def test_a_folder_of_weights_that_is_not_there_is_a_mistake(tmp_path, monkeypatc
 
 
 def test_without_a_file_on_the_hub_the_message_says_what_to_do():
-    with pytest.raises(WeightsError, match=r"squeezenet1_1\.safetensors.*SATSUMA_WEIGHTS.*pretrained=False"):
+    with pytest.raises(WeightsError, match=r"(?s)squeezenet1_1\.safetensors.*SATSUMA_WEIGHTS.*pretrained=False"):
         find_weights("squeezenet1_1")
 
 
@@ -461,3 +461,27 @@ def test_a_head_whose_outputs_are_not_the_classes_is_refused(tmp_path):
     path = sm.Learner(data, TransferModel("squeezenet1_1", 2), progress=False).export(tmp_path / "model.safetensors")
     with pytest.raises(sm.ModelFileError, match="its model gives 2 numbers an item, but its blocks name 3 classes"):
         sm.load_learner(path)
+
+
+@pytest.mark.parametrize("fragment", ["sha=12", "sha256=12", f"sha256={'g' * 64}", f"SHA256={'0' * 64}", "main"])
+def test_a_digest_that_is_none_is_refused_before_the_download(hub, fragment):
+    with pytest.raises(WeightsError, match="expected #sha256= and the 64 digits"):
+        find_weights("resnet18", f"http://127.0.0.1:{hub.server_port}/x.safetensors#{fragment}")
+    assert hub.asked == []
+
+
+def test_folders_and_other_addresses_are_told_apart_from_missing_files(tmp_path):
+    with pytest.raises(WeightsError, match=r"a folder; give the \.safetensors file in it"):
+        find_weights("resnet18", tmp_path)
+    with pytest.raises(WeightsError, match="file addresses are not read; give the path of a file, or an http"):
+        find_weights("resnet18", f"file://{tmp_path}/x.safetensors")
+
+
+def test_the_ways_out_stand_on_lines_of_their_own(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError) as caught:
+        find_weights("resnet18")
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("What to do:")
+    assert len(lines) == 5
+    assert all(line.startswith("  - ") for line in lines[1:])

@@ -17,6 +17,7 @@ from satsuma.vision.colour import (
     picture_pixels,
     plain_colours,
 )
+from satsuma.vision.lighting import Brightness
 
 H, W = 5, 7
 EPS = 1e-7  # as in fastai
@@ -247,3 +248,18 @@ def test_a_map_is_a_value():
 
 def test_doctests():
     assert doctest.testmod(colour).failed == 0
+
+
+def test_a_generator_of_another_kind_and_an_empty_picture_are_refused():
+    with pytest.raises(TypeError, match="Brightness: for a picture, rng is a NumPy generator"):
+        Brightness()(np.zeros((5, 7, 3), np.uint8), 0)
+    with pytest.raises(TypeError, match=r"Brightness: for a batch, rng is a torch\.Generator"):
+        Brightness()(torch.zeros(2, 3, 5, 7), np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"Brightness: expected a picture of one pixel or more, got \[0, 5, 3\]"):
+        Brightness()(np.zeros((0, 5, 3), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"Brightness: .* got \[2, 3, 5, 7\] of torch\.uint8; use batch\.float\(\) / 255"
+    ):
+        Brightness()(torch.zeros(2, 3, 5, 7, dtype=torch.uint8))
+    with pytest.raises(TypeError, match=r"Brightness: .* got str; read a file by read_image\(path\)"):
+        Brightness()("x.jpg")

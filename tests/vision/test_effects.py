@@ -224,9 +224,37 @@ def test_bad_arguments_are_refused():
         RandomNoise(12)
     with pytest.raises(ValueError, match="RandomBlur: sigmas must be above 0 and rise, got 3 to 2"):
         RandomBlur(2, 3)
-    with pytest.raises(ValueError, match="RandomJPEG: qualities go from 1 to 100, got 0 to 90"):
+    with pytest.raises(ValueError, match="RandomJPEG: min_quality is a quality, a whole number, 1 to 100, got 0"):
         RandomJPEG(0)
     with pytest.raises(TypeError, match="did you mean 'max_sigma'"):
         RandomBlur(max_sigmas=2)
     with pytest.raises(ValueError, match=r"RandomBlur: expected a float batch \[B C H W\]"):
         RandomBlur()(torch.zeros(3, H, W), torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RandomBlur(max_sigma=float("inf")), "max_sigma is pixels, 0 to below 100, got inf"),
+        (lambda: RandomBlur(max_sigma=1e6), "max_sigma is pixels, 0 to below 100, got 1000000"),
+        (lambda: RandomJPEG(min_quality=1.5), "min_quality is a quality, a whole number, 1 to 100, got 1.5"),
+        (lambda: RandomJPEG(80, 30), "qualities must rise, got 80 to 30"),
+    ],
+)
+def test_settings_beyond_use_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_generator_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match="RandomBlur: for a picture, rng is a NumPy generator"):
+        RandomBlur()(np.zeros((5, 7, 3), np.uint8), torch.Generator())
+    with pytest.raises(TypeError, match=r"RandomBlur: for a batch, rng is a torch\.Generator"):
+        RandomBlur()(torch.zeros(2, 3, 5, 7), np.random.default_rng(0))
+
+
+def test_a_batch_of_bytes_is_told_what_to_do():
+    with pytest.raises(
+        ValueError, match=r"RandomBlur: .* got \[2, 3, 5, 7\] of torch\.uint8; use batch\.float\(\) / 255"
+    ):
+        RandomBlur()(torch.zeros(2, 3, 5, 7, dtype=torch.uint8))

@@ -140,3 +140,12 @@ def test_other_libraries_draw_where_all_threads_draw(albumentations: type) -> No
     assert draws_globally(albumentations())
     assert draws_globally(TrainingOnly(albumentations()))
     assert not draws_globally(grey)
+
+
+def cut_to_nothing(image):
+    return image.crop((2, 2, 2, 2))
+
+
+def test_a_transform_that_gives_no_pixel_is_named():
+    with pytest.raises(ValueError, match="item transform cut_to_nothing failed: it gave a picture without a pixel"):
+        call_foreign(cut_to_nothing, np.zeros((5, 7, 3), np.uint8), None)

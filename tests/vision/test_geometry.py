@@ -387,3 +387,47 @@ def test_wrong_arguments_are_refused(make, message):
 def test_misspelt_arguments_are_refused(kind, wrong, right):
     with pytest.raises(TypeError, match=rf"has no argument '{wrong}': did you mean '{right}'"):
         kind(**{wrong: 1})
+
+
+@pytest.mark.parametrize("transform", [Resize, CropPad, RandomResizedCrop])
+@pytest.mark.parametrize("size", [64.0, None, True, (True, 5), np.float64(5), {5, 7}])
+def test_sizes_of_another_kind_are_refused(transform, size):
+    with pytest.raises(ValueError, match=r"size is a number of pixels, or \(height, width\), got .*whole numbers"):
+        transform(size)
+
+
+@pytest.mark.parametrize("transform", [Resize, CropPad, RandomResizedCrop])
+def test_sizes_may_be_numpys(transform):
+    for size, plain in ((np.int64(5), 5), ((np.int64(5), 6), (5, 6)), (np.array([5, 6]), (5, 6))):
+        assert transform(size) == transform(plain)
+        assert repr(transform(size)) == repr(transform(plain))
+
+
+def test_a_zoom_of_no_picture_is_refused():
+    for low, high in ((1e-9, 1e-9), (1, 1e9)):
+        with pytest.raises(ValueError, match=r"min_zoom and max_zoom are 0\.01 to 100, got"):
+            Zoom(low, high)
+
+
+@pytest.mark.parametrize("source", ["x.jpg", None, 5])
+def test_what_is_no_picture_is_refused(source):
+    with pytest.raises(TypeError, match=r"Resize: expected a PIL image, .* got (str|NoneType|int); read a file by"):
+        Resize(16)(source)
+
+
+def test_a_generator_of_another_kind_is_refused():
+    photo = Image.new("RGB", (7, 5))
+    batch = torch.zeros(2, 3, 5, 7)
+    for rng in (0, torch.Generator()):
+        with pytest.raises(TypeError, match=r"Flip: for a picture, rng is a NumPy generator.*default_rng"):
+            Flip(1.0)(photo, rng)
+    for rng in (0, np.random.default_rng(0)):
+        with pytest.raises(TypeError, match=r"Flip: for a batch, rng is a torch\.Generator.*manual_seed"):
+            Flip(1.0)(batch, rng)
+
+
+def test_a_picture_without_a_pixel_and_a_batch_of_bytes_are_refused():
+    with pytest.raises(ValueError, match=r"Resize: a picture is .* of one pixel or more, got \[0, 5, 3\]"):
+        Resize(16)(np.zeros((0, 5, 3), np.uint8))
+    with pytest.raises(TypeError, match=r"Resize: a batch is float, in 0\.\.1, got torch\.uint8; use batch\.float"):
+        Resize(16)(torch.zeros(1, 3, 50, 50, dtype=torch.uint8))

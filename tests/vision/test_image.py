@@ -1,6 +1,7 @@
 """Reading images in every mode they are saved in, against pixels computed by hand or by Pillow."""
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import torch
 from PIL import Image
 from tests.vision.oracle import smooth_picture
 
+from satsuma.vision import image
+from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.image import examine_image, get_image_files, open_photo, read_image
+from satsuma.vision.targets import read_mask
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -378,3 +382,62 @@ def outcome(read):
         return read().tobytes()
     except ValueError as error:
         return str(error)
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiffs_size_and_pixels_are_upright(orientation, compression):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    raw = saved(Image.fromarray(RGB), "tiff", exif=exif, compression=compression)
+    expected = TURNS[orientation]
+    loaded = Image.open(io.BytesIO(raw))
+    loaded.load()
+    for source in (raw, Image.open(io.BytesIO(raw)), loaded):
+        photo = open_photo(source)
+        assert (photo.height, photo.width) == expected.shape[:2]
+        same(photo.pixels(3), expected)
+    assert examine_image(raw).size == expected.shape[1::-1]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_lab_picture_is_read_in_any_channels(channels):
+    raw = saved(Image.new("LAB", (7, 5), (120, 90, 200)), "tiff")
+    assert examine_image(raw, channels).problem == ""
+    assert open_photo(raw).pixels(channels).shape == (5, 7, channels)
+
+
+def test_the_check_decodes_with_the_channels_of_training(monkeypatch):
+    """What grey cannot be made of is found although RGB could be made of it."""
+    real = image.to_mode
+
+    def no_grey(picture, channels):
+        if channels == 1:
+            raise ValueError("no grey")
+        return real(picture, channels)
+
+    monkeypatch.setattr(image, "to_mode", no_grey)
+    raw = saved(Image.fromarray(RGB))
+    assert ImageBlock(1).examine(raw).problem == ImageBlock(1).examine(RGB).problem == "no grey"
+    assert ImageBlock(3).examine(raw).problem == ImageBlock(3).examine(RGB).problem == ""
+
+
+def test_an_array_without_a_pixel_is_refused():
+    with pytest.raises(ValueError, match=r"one pixel or more, got \[0, 5, 3\]"):
+        open_photo(np.zeros((0, 5, 3), np.uint8))
+
+
+def of_size(png, side):
+    """The same PNG, but its header says that it is `side` by `side`."""
+    header = b"IHDR" + side.to_bytes(4, "big") * 2 + png[24:29]
+    return png[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png[33:]
+
+
+@pytest.mark.parametrize("side", [13_378, 40_000])
+def test_a_bomb_is_told_in_our_words_whoever_finds_it(tmp_path, side):
+    (tmp_path / "bomb.png").write_bytes(of_size(PNG, side))
+    expected = r"is more than the limit of 178,956,970; scale it down"
+    assert expected in examine_image(tmp_path / "bomb.png").problem
+    for read in (read_image, open_photo, read_mask):
+        with pytest.raises(ValueError, match=rf"bomb\.png: .*{expected}"):
+            read(tmp_path / "bomb.png")

@@ -474,3 +474,27 @@ def test_one_image_of_another_size_among_many_is_named_before_training(make_fold
     with pytest.raises(ValueError, match=r"1 of 110 images are not 20×30.*a/01.jpg \(20×31\)"):
         ImageDataLoaders.from_folder(root, bs=2)
     assert ImageDataLoaders.from_folder(root, bs=2, size=16).one_batch()[0].shape[2:] == (16, 16)
+
+
+def test_one_file_where_a_list_is_meant_is_refused(make_folder):
+    folder = make_folder(*FOLDERS)
+    for given in ("one.jpg", folder / "one.jpg"):
+        with pytest.raises(TypeError, match="fnames is a list, got one"):
+            ImageDataLoaders.from_name_func(folder, given, str.isupper)
+    for transforms in (3, "Resize"):
+        with pytest.raises(TypeError, match="transforms are one or a list of them"):
+            ImageDataLoaders.from_folder(folder, item_tfms=transforms)
+
+
+def test_a_delimiter_that_occurs_nowhere_is_told(make_folder):
+    folder = make_folder(*NAMED)
+    rows = [f"{name},{'a b' if i % 2 else 'c'}" for i, name in enumerate(NAMED)]
+    (folder / "labels.csv").write_text("\n".join(["name,labels", *rows]))
+    with pytest.warns(UserWarning, match="label_delim=';' occurs in none of the 20 values of column"):
+        ImageDataLoaders.from_csv(folder / "labels.csv", label_delim=";")
+    same = [f"{name},a" for name in NAMED]
+    (folder / "labels.csv").write_text("\n".join(["name,labels", *same]))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ImageDataLoaders.from_csv(folder / "labels.csv", label_delim=";")
+    assert any("all items together have one label, 'a'" in str(warning.message) for warning in told)

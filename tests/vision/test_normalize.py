@@ -61,3 +61,13 @@ def test_as_a_colour_transform_it_needs_values_that_fit():
         Normalize().colour(plain_colours(3))
     with pytest.raises(ValueError, match="3 channel means for images of 1 channels"):
         Normalize(IMAGENET_MEAN, IMAGENET_STD).colour(plain_colours(1))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers_are_refused(bad):
+    with pytest.raises(ValueError, match="mean is finite numbers"):
+        Normalize((bad,), (1.0,))
+    with pytest.raises(ValueError, match="std is finite numbers"):
+        Normalize((0.5,), (bad,))
+    with pytest.raises(TypeError, match=r"mean is a number for each channel, such as mean=\(0\.5,\), got 0\.5"):
+        Normalize(0.5, 0.5)

@@ -29,7 +29,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def loaders(photo: Path, block: object, target: object, **tfms: object):
+def loaders(photo: Path, block: object, target: object, check: bool = True, **tfms: object):
     block = DataBlock(
         blocks=(ImageBlock, block),
         get_x=ItemGetter(0),
@@ -37,7 +37,7 @@ def loaders(photo: Path, block: object, target: object, **tfms: object):
         splitter=IndexSplitter((0,)),
         **tfms,
     )
-    return block.dataloaders([(photo, target)] * 4, bs=3, workers=0)
+    return block.dataloaders([(photo, target)] * 4, bs=3, workers=0, check=check)
 
 
 TURNS = {"item_tfms": Resize(40), "batch_tfms": (Rotate(60.0, p=1.0), Flip(), Zoom(max_zoom=1.5, p=1.0))}
@@ -138,3 +138,95 @@ def test_masks_take_the_nearest_pixel() -> None:
 def test_points_and_frames_agree() -> None:
     frame = Frame(10, 20, HEIGHT, WIDTH, (2.0, 0, 3, 0, 2.0, 5, 0, 0, 1))
     np.testing.assert_allclose(points_into_frame(np.array([[3.0, 5.0], [43.0, 25.0]]), frame), [[0, 0], [20, 10]])
+
+
+@pytest.mark.filterwarnings("ignore:1 file")
+def test_an_image_without_boxes_is_a_row_of_zeros(photo: Path) -> None:
+    block = DataBlock(
+        blocks=(ImageBlock, BoxBlock), get_x=ItemGetter(0), get_y=ItemGetter(1), splitter=IndexSplitter((0,))
+    )
+    items = [(photo, [(10, 5, 30, 25)]), (photo, []), (photo, [])]
+    made = block.dataloaders(items, bs=2, workers=0)
+    _, boxes = made.one_batch()
+    assert boxes.shape == (2, 1, 4)
+    assert boxes.abs().sum() == 0
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("box", [(30, 25, 10, 12), (3, 25, 10, 12), (30, 5, 10, 12), (3, 5, 3, 12)])
+def test_a_box_without_area_is_refused_with_the_file_and_the_order(
+    photo: Path, box: tuple[int, ...], check: bool
+) -> None:
+    with pytest.raises(ValueError, match=r"photo\.png: BoxBlock: \(.* has no area as \(left, top, right, bottom\)"):
+        loaders(photo, BoxBlock, [(1, 2, 3, 4), box], check=check)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.uint8, np.int32])
+@pytest.mark.filterwarnings("ignore:1 file")
+def test_masks_as_arrays_of_any_whole_numbers_pass_the_check(photo: Path, dtype: type) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), dtype)
+    mask[3:, 5:] = 1
+    _, masks = loaders(photo, MaskBlock(("a", "b")), mask).one_batch()
+    assert torch.equal(masks[0], torch.from_numpy(mask.astype(np.int64)))
+
+
+def test_a_mask_with_a_negative_number_or_without_a_pixel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"whole numbers 0\.\.255, got -1\.\.0"):
+        read_mask(np.array([[0, -1]]))
+    with pytest.raises(ValueError, match=r"got uint8 \[0, 3\]"):
+        read_mask(np.zeros((0, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.full((HEIGHT, WIDTH), 2, np.uint8), "the mask has the value 2, but there are 2 codes"),
+        (np.zeros((HEIGHT, WIDTH, 3), np.uint8), "the mask is a picture of mode RGB"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_is_found_at_building(photo: Path, pixels: np.ndarray, reason: str) -> None:
+    Image.fromarray(pixels).save(photo.with_name("mask.png"))
+    with pytest.raises(ValueError, match=rf"4 of 4 files cannot be read:\n.*mask\.png: {reason}"):
+        loaders(photo, MaskBlock(("a", "b")), photo.with_name("mask.png"))
+
+
+def test_a_mask_file_that_is_none_is_told_by_the_reason(photo: Path) -> None:
+    photo.with_name("text.png").write_text("no picture")
+    for name, reason in (("text.png", "not an image but a text file"), ("nowhere.png", "there is no such file")):
+        assert MaskBlock().examine(photo.with_name(name)).problem == reason
+    with pytest.raises(ValueError, match=r"text\.png: not an image but a text file"):
+        MaskBlock().load(photo.with_name("text.png"))
+
+
+@pytest.mark.parametrize(("block", "target"), [(PointBlock, [(68, 3)]), (BoxBlock, [(1, 1, 68, 9)])])
+def test_what_lies_outside_its_photo_is_found_at_building(photo: Path, block: type, target: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"4 of 4 .*\n.*photo\.png: .*Block: \(68, [13]\) lies outside its image of 67×41"
+    ):
+        loaders(photo, block, target)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_wrong_number_of_points_names_the_file_and_the_way_out(photo: Path, check: bool) -> None:
+    with pytest.raises(ValueError, match=r"photo\.png: PointBlock: expected 2 numbers, got 4: .*PointBlock\(n=2\)"):
+        loaders(photo, PointBlock, [(3, 4), (5, 6)], check=check)
+    with pytest.raises(ValueError, match=r"photo\.png: BoxBlock: expected 4 numbers for each box .*, got 3"):
+        loaders(photo, BoxBlock, [(3, 4, 5)], check=check)
+    with pytest.raises(ValueError, match=r"photo\.png: BoxBlock: 2 boxes, more than most=1"):
+        loaders(photo, BoxBlock(1), [(3, 4, 5, 6)] * 2, check=check)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BoxBlock(most=-1), "most is the largest number of boxes .* 0 or more, got -1"),
+        (lambda: PointBlock(n=1.5), "n is the number of points, a whole number, 1 or more, got 1.5"),
+        (lambda: PointBlock(n="a"), "n is the number of points, a whole number, 1 or more, got 'a'"),
+        (lambda: MaskBlock(codes=3), "list of the classes' names, got 3; give one for each value"),
+        (lambda: MaskBlock(codes="background"), "list of the classes' names, got the word 'background'"),
+    ],
+)
+def test_settings_that_are_none_are_refused(make, message) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
+    assert type(PointBlock(np.int64(2)).n) is int

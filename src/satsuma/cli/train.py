@@ -257,9 +257,24 @@ def new_run_dir(runs_dir: Path, name: str, *, numbered: bool) -> Path:
     return runs_dir / f"{name}-{number}"
 
 
+def picture_file(output: Path) -> Path:
+    """Where a plot goes: a name without ending gets .png, a folder `lr_find.png` in it; else the ending must do."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if output.is_dir():
+        return output / "lr_find.png"
+    if not output.suffix:
+        return output.with_name(f"{output.name}.png")
+    known = FigureCanvasBase.get_supported_filetypes()
+    if output.suffix[1:].lower() not in known:
+        raise UserError(f"--output {output}: a plot cannot be written as {output.suffix}; use .png, .svg or .pdf")
+    return output
+
+
 def run_lr_find(path: Path, options: TrainOptions, output: Path) -> Any:
     """Sweep the rate, print the suggestions, write the plot."""
     refuse_options(options)
+    output = picture_file(output)  # before the sweep, which takes long
     learn = build_learner(told_data(path, options), options, None)
     found = learn.lr_find()
     output.parent.mkdir(parents=True, exist_ok=True)

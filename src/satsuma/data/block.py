@@ -25,7 +25,7 @@ from satsuma.data.checks import (
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ItemGetter, as_python
 from satsuma.data.loader import DataLoader, whole_number
-from satsuma.data.multi_category import MultiCategoryBlock, multi_label_warnings
+from satsuma.data.multi_category import MultiCategoryBlock, delimiter_warnings, multi_label_warnings
 from satsuma.data.prepare import fit_batch_tfms, make_samples, read_labels
 from satsuma.data.samples import get_value, identity, item_name, listed, short
 from satsuma.data.seeds import as_seed
@@ -188,11 +188,14 @@ class DataBlock:
         raw = [[label for i, label in enumerate(labels) if i not in unreadable] for labels in raw]
         train, valid = self.split(items, raw[0] if raw else None)
         inputs, targets = self.blocks[: self.n_inp], self.blocks[self.n_inp :]
+        for block, labels in zip(targets, raw, strict=True):
+            refuse_misfits(block, labels, items, getters[0])
         blocks = tuple(b.setup(()) for b in inputs) + tuple(b.setup(v) for b, v in zip(targets, raw, strict=True))
 
         twins = find_twins([item_name(i, getters[0]) for i in items], digests, train, valid) if digests else []
         found = [twin_warning(twins)] if twins else []
-        for block, labels in zip(blocks[self.n_inp :], raw, strict=True):
+        for block, labels, getter in zip(blocks[self.n_inp :], raw, getters[self.n_inp :], strict=True):
+            found += delimiter_warnings(getter, items)
             if isinstance(block, CategoryBlock):
                 found += label_warnings([as_python(v) for v in labels], block.vocab, train, valid)
             if isinstance(block, MultiCategoryBlock):
@@ -236,6 +239,11 @@ class DataBlock:
         comparable = True
         for position, (getter, block) in enumerate(zip(getters, self.blocks, strict=True)):
             is_input = position < self.n_inp
+            if not is_input and hasattr(block, "misfit"):
+                for i, item in enumerate(items):
+                    size = looked[0][1][i].size if looked else None
+                    if problem := block.misfit(get_value(getter, item), size):
+                        unreadable.setdefault(i, (item_name(item, getters[0]), problem))
             if not hasattr(block, "examine"):
                 comparable = comparable and not is_input  # an input that cannot be examined may tell twins apart
                 continue
@@ -258,6 +266,14 @@ class DataBlock:
     def summary(self, source: Any, *, bs: int = 4) -> None:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
         print(walk(self, source, bs))
+
+
+def refuse_misfits(block: Block, values: Sequence[Any], items: Sequence[Any], get_x: Callable[[Any], Any]) -> None:
+    """`ValueError` that names the first item whose target the block says cannot be one, if it has a `misfit`."""
+    for item, value in zip(items, values, strict=True):
+        problem = block.misfit(value, None) if hasattr(block, "misfit") else ""
+        if problem:
+            raise ValueError(f"{item_name(item, get_x)}: {problem}")
 
 
 def other_size(mask: FileFacts, picture: FileFacts) -> str:

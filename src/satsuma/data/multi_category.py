@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from satsuma.data.checks import label_warnings
-from satsuma.data.getters import as_python
+from satsuma.data.getters import ColReader, as_python, column_value
 from satsuma.data.transforms import NO_TRANSFORMS, Steps
 from satsuma.errors import nearest, spelled_class
 
@@ -130,7 +130,23 @@ def multi_label_warnings(
         places.append(list(range(len(names), len(names) + len(own))))
         names += own
     halves = [[place for item in half for place in places[item]] for half in (train, valid)]
-    return label_warnings(names, block.vocab, *halves)
+    found = label_warnings(names, block.vocab, *halves)
+    if len(block.vocab) == 1:
+        found.append(f"all items together have one label, {block.vocab[0]!r}: check where the labels are read from")
+    return found
+
+
+def delimiter_warnings(getter: Any, items: Sequence[Any]) -> list[str]:
+    """That a column's `label_delim` stands in none of its values, so that each of them is one label."""
+    if not isinstance(getter, ColReader) or not getter.label_delim:
+        return []
+    values = [str(column_value(item, getter.col)) for item in items]
+    if any(getter.label_delim in value for value in values):
+        return []
+    return [
+        f"label_delim={getter.label_delim!r} occurs in none of the {len(values)} values of column {getter.col!r}, so "
+        f"each is one label; the first is {values[0]!r}. Give the delimiter that stands between labels"
+    ]
 
 
 def label_text(answer: Any) -> str:

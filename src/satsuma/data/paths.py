@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from satsuma.data.blocks import Block
-from satsuma.data.transforms import Steps, make_steps, part_label
+from satsuma.data.transforms import Steps, is_random, make_steps, part_label
 
 
 class SamplePath(Protocol):
@@ -49,7 +49,7 @@ class PlainPath:
 
     @property
     def random(self) -> bool:
-        return any(self.steps.random)
+        return any(is_random(transform) for transform in self.steps.transforms)
 
     @property
     def needs_processes(self) -> bool:

@@ -7,7 +7,7 @@ generator that depends only on (seed, epoch, index); in validation `None`, and i
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,11 @@ def takes_rng(transform: Callable[..., Any]) -> bool:
         return "rng" in inspect.signature(transform).parameters
     except ValueError:  # some C functions have no signature
         return False
+
+
+def is_random(transform: Callable[..., Any]) -> bool:
+    """Whether `transform` draws: it takes `rng` and does not say `random = False`, as a `Resize` that cuts nothing."""
+    return takes_rng(transform) and getattr(transform, "random", True) is not False
 
 
 def is_training_only(transform: Callable[..., Any]) -> bool:
@@ -79,8 +84,16 @@ class Steps:
 NO_TRANSFORMS = Steps((), ())
 
 
+def refuse_no_list(transforms: Any) -> None:
+    """`TypeError` for what is neither a transform nor several of them."""
+    several = isinstance(transforms, Iterable) and not isinstance(transforms, str)
+    if not (transforms is None or callable(transforms) or several):
+        raise TypeError(f"transforms are one or a list of them, such as [Resize(224), Flip()], got {transforms!r}")
+
+
 def make_steps(transforms: Sequence[Callable[..., Any]] | Callable[..., Any] | None) -> Steps:
     """`Steps` from one transform, several, or None."""
+    refuse_no_list(transforms)
     if transforms is None:
         transforms = ()
     elif callable(transforms):
@@ -106,7 +119,7 @@ class BatchSteps:
 
     @property
     def random(self) -> bool:
-        return any(any(s.random) for s in self.steps)
+        return any(is_random(transform) for s in self.steps for transform in s.transforms)
 
     def __call__(self, batch: tuple[Tensor, ...], rng: Any) -> tuple[Tensor, ...]:
         return tuple(

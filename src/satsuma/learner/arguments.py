@@ -14,6 +14,7 @@ from satsuma.data.loader import DataLoader
 from satsuma.errors import refuse_unknown
 from satsuma.functional.each_loss import refuse_unreducible, smoothed_loss
 from satsuma.functional.links import part_name
+from satsuma.learner.compiling import refuse_backend
 from satsuma.train.early_stopping import EarlyStopping, is_number
 from satsuma.train.mixing import CutMix, MixUp
 
@@ -144,8 +145,7 @@ def refuse_settings(
     refuse_decay(wd)
     if batch_norm not in ("train", "frozen"):
         raise ValueError(f'Learner: batch_norm is "train" or "frozen", for frozen layer groups; got {batch_norm!r}')
-    if not isinstance(compile, bool | str):
-        raise TypeError(f"Learner: compile is True, False or the name of a backend of torch.compile, got {compile!r}")
+    refuse_backend(compile)
     if not isinstance(progress, bool):
         raise TypeError(f"Learner: progress is True or False, got {progress!r}")
     if run_dir is not None and Path(run_dir).exists() and not Path(run_dir).is_dir():

@@ -77,7 +77,8 @@ def check_first_batch(
             for name, metric in named_metrics(metrics).items():
                 check_metric(name, metric, results, answers)
     if smallest_batch(dls, micro) == 1:
-        refuse_lonely(model, inputs, autocast)
+        whole = smallest_batch(dls, None)
+        refuse_lonely(model, inputs, autocast, None if whole == 1 else micro)
 
 
 def taken(loader: DataLoader, n_inp: int, whose: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -229,8 +230,13 @@ def smallest_batch(dls: DataLoaders, micro: int | None) -> int:
     return min(part for part in slices if part)
 
 
-def refuse_lonely(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None) -> None:
-    """`ValueError` if one sample alone leaves a batch normalisation a single number a channel, which has no spread."""
+def refuse_lonely(
+    model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtype | None, micro: int | None
+) -> None:
+    """`ValueError` if one sample alone leaves a batch normalisation a single number a channel, which has no spread.
+
+    `micro`: what cut the batches into slices of which one has a single sample; None if a batch has.
+    """
     norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     found: list[str] = []
     watches = [
@@ -245,10 +251,10 @@ def refuse_lonely(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.
         for watch in watches:
             watch.remove()
     if found:
-        raise ValueError(
-            f"the layer {found[0]} normalises over the batch, which needs 2 samples or more, and there is a batch of "
-            f"1: use drop_last=True or another batch size"
-        )
+        alone = "there is a batch of 1: use drop_last=True or another batch size"
+        if micro is not None:
+            alone = f"micro={micro} leaves a slice of 1 in a batch: use another micro, so that no slice is of 1"
+        raise ValueError(f"the layer {found[0]} normalises over the batch, which needs 2 samples or more, and {alone}")
 
 
 def note_lonely(name: str, found: list[str], layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

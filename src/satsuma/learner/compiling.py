@@ -3,6 +3,9 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from satsuma.errors import nearest
 from satsuma.hooks.base import Hook
 from satsuma.hooks.progress import duration, say
 from satsuma.train.fit import Plan, StepRow
@@ -28,6 +31,16 @@ class CompileCost(Hook):
             self.seconds = time.perf_counter() - self.begun
             if self.said:
                 say(f"compiled: the first step took {duration(self.seconds)}")
+
+
+def refuse_backend(compile: Any) -> None:
+    """`TypeError` or `ValueError` for what `torch.compile` cannot compile by."""
+    if not isinstance(compile, bool | str):
+        raise TypeError(f"Learner: compile is True, False or the name of a backend of torch.compile, got {compile!r}")
+    if isinstance(compile, str):
+        known = torch.compiler.list_backends(exclude_tags=())
+        if compile not in known:
+            raise ValueError(f"Learner: compile={compile!r} is no backend of torch.compile: {nearest(compile, known)}")
 
 
 def compile_once(learn: "Learner") -> None:

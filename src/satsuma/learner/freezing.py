@@ -22,8 +22,8 @@ def set_frozen(learn: "Learner", n: int) -> None:
     """Freeze all layer groups before number `n` (from the end if negative), unfreeze the others."""
     if learn.features_of:
         raise ValueError(
-            f"this learner trains a head on features of {learn.features_of} that were computed once; to train the "
-            f"whole, unfreeze or fine-tune the learner that precompute() was called on, which shares this head"
+            f"this learner trains a head on features of {learn.features_of.title} that were computed once; to train "
+            f"the whole, unfreeze or fine-tune the learner that precompute() was called on, which shares this head"
         )
     groups = layer_groups(learn)
     if isinstance(n, bool) or not isinstance(n, int):

@@ -35,6 +35,7 @@ from satsuma.learner.choices import (
     make_checkpoint,
 )
 from satsuma.learner.compiling import CompileCost
+from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
@@ -135,8 +136,7 @@ class Learner:
         self.precision = pick_precision(precision, self.device, self.model)
         self.compile = compile
         self.compile_cost: CompileCost | None = None  # once the model is compiled
-        self.path = Path(path)
-        self.progress = progress
+        self.path, self.progress = Path(path), progress
         self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
         self.checkpoint = make_checkpoint(self.run_dir, self.metrics, dls.valid is not None)
         self.hooks = listed_hooks(hooks)
@@ -148,7 +148,7 @@ class Learner:
         self.made: tuple[str, dict[str, Any]] = ("Learner", {})  # the function that made it, for the recipe
         self.normalize: Any = None  # what the data are normalised by, where that follows the model's weights
         self.first_data: dict[str, Any] | None = None  # the recipe of the first loaders, once there are others
-        self.features_of = ""  # the model whose features this learner's data are
+        self.features_of: FeaturesOf | None = None  # where this learner's data come from, if they are features
 
     @property
     def dls(self) -> DataLoaders:
@@ -392,7 +392,7 @@ class Learner:
 
         The views go through the transforms of training. `beta`: the plain view's share; the others' mean has the
         rest. `use_max`: the highest of all views instead. The learner and its data do not change.
-        Raises `ValueError` where there is no random transform.
+        Raises `ValueError` where no transform draws, or where masks, points or boxes would be moved.
         """
         return augmented_answers(self, self.loader(dl, ds_idx), n, beta, use_max)
 

@@ -13,6 +13,7 @@ from satsuma.data.blocks import TransformBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
 from satsuma.hooks.progress import say
+from satsuma.learner.features import FeaturesOf, contents_of
 from satsuma.learner.tta import OneEpoch, augmented
 from satsuma.nn.heads import AdaptiveConcatPool2d
 from satsuma.train.early_stopping import is_number
@@ -34,6 +35,7 @@ def head_learner(learn: "Learner", views: int) -> "Learner":
         )
     body, head = divided_model(learn.model)
     pre = learner_of_head(learn, head, feature_loaders(learn, body, views))
+    pre.features_of = FeaturesOf(learn.title, body, contents_of(body))
     if learn.progress:
         kept = pre.dls.train.dataset
         size = sum(t.numel() * t.element_size() for view in kept.views for t in view)
@@ -64,7 +66,7 @@ def learner_of_head(learn: "Learner", head: nn.Sequential, dls: DataLoaders) -> 
         path=learn.path,
         progress=learn.progress,
     )
-    pre.epochs_done, pre.features_of = learn.epochs_done, learn.title
+    pre.epochs_done = learn.epochs_done
     return pre
 
 

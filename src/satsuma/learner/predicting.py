@@ -10,6 +10,7 @@ from satsuma.functional.label_metrics import LabelReport, label_report
 from satsuma.functional.links import activation_for
 from satsuma.learner.arguments import refuse_loader
 from satsuma.learner.checks import items_losses
+from satsuma.learner.features import refuse_stale
 from satsuma.ship.predictor import decider
 from satsuma.train.evaluate import predict_batches
 from satsuma.train.precision import autocast_dtype
@@ -25,6 +26,7 @@ def chosen_loader(learn: "Learner", dl: DataLoader | None, ds_idx: int) -> DataL
         return dl.to(learn.device)
     if not isinstance(ds_idx, int) or not 0 <= ds_idx < len(learn.dls.loaders):
         raise ValueError(f"there is no loader {ds_idx!r}; the learner has {len(learn.dls.loaders)} (0 is training)")
+    refuse_stale(learn)
     loader = learn.dls[ds_idx]
     return loader.new(shuffle=False, drop_last=False, augment=False) if ds_idx == 0 else loader
 

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from satsuma.data.blocks import TransformBlock
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.vision.blocks import ImageBlock
+from satsuma.vision.normalize import Normalize
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -19,12 +22,42 @@ def changed_loaders(learn: "Learner", dls: Any) -> DataLoaders:
         raise ValueError(f"learn.dls: the new data has {dls.n_inp} inputs, the model has learnt from {old.n_inp}")
     if old.targets and dls.targets:
         refuse_other_targets(old, dls)
+    refuse_other_channels(old, dls)
     if learn.normalize is not None:
         from satsuma.learner.vision import normalised
 
         dls = normalised(dls, learn.normalize)
+        refuse_other_scale(old, dls)
     new: DataLoaders = dls
     return new if learn.device.type == "cpu" else new.to(learn.device)
+
+
+def refuse_other_channels(old: DataLoaders, new: DataLoaders) -> None:
+    pairs = zip(old.blocks[: old.n_inp], new.blocks[: new.n_inp], strict=False)  # loaders may know no blocks
+    for was, now in pairs:
+        if isinstance(was, ImageBlock) and isinstance(now, ImageBlock) and was.channels != now.channels:
+            raise ValueError(
+                f"learn.dls: the new images have channels={now.channels}, the model has learnt from "
+                f"channels={was.channels}: load the new ones with channels={was.channels}"
+            )
+
+
+def refuse_other_scale(old: DataLoaders, new: DataLoaders) -> None:
+    was, now = normalizing(old), normalizing(new)
+    if now and was != now:
+        wanted = f"batch_tfms={', '.join(map(repr, was))}" if was else "batch_tfms=() and no Normalize"
+        raise ValueError(
+            f"learn.dls: the new images would be normalised by {', '.join(map(repr, now))}, the model has learnt from "
+            f"{'images normalised by ' + ', '.join(map(repr, was)) if was else 'plain ones'}. Load them with {wanted}"
+        )
+
+
+def normalizing(dls: DataLoaders) -> list[Normalize]:
+    """Each `Normalize` that the images go through."""
+    first = dls.blocks[0] if dls.blocks else None
+    own = first.batch_tfms if isinstance(first, TransformBlock) else ()
+    given = () if dls.block is None else (*dls.block.item_tfms, *dls.block.batch_tfms)
+    return [t for t in (*own, *given) if isinstance(t, Normalize)]
 
 
 def refuse_other_targets(old: DataLoaders, new: DataLoaders) -> None:

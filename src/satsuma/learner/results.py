@@ -7,6 +7,7 @@ from torch.utils.data import Subset
 from satsuma.data.multi_category import label_text
 from satsuma.data.show import as_picture, grid, title, undone
 from satsuma.data.transforms import is_training_only
+from satsuma.learner.features import refuse_items
 from satsuma.ship.predictor import Predictor
 from satsuma.train.precision import autocast_dtype
 
@@ -31,6 +32,7 @@ def show_results(learn: "Learner", nrows: int, ncols: int) -> "Figure":
 
 def make_predictor(learn: "Learner") -> Predictor:
     """The learner's model with all it needs to predict; `ValueError` where how to read an item is not known."""
+    refuse_items(learn)
     dls = learn.dls
     if not dls.blocks:
         raise ValueError(

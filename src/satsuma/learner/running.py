@@ -10,6 +10,7 @@ from torch.amp.grad_scaler import GradScaler
 from satsuma.functional.each_loss import smoothed_loss
 from satsuma.learner.arguments import refuse_course, split_groups
 from satsuma.learner.checks import check_weights
+from satsuma.learner.features import refuse_stale
 from satsuma.learner.freezing import settle
 from satsuma.optim.groups import build_optimizer
 from satsuma.optim.schedules import one_cycle, one_cycle_momentum
@@ -31,6 +32,7 @@ def new_run(
     wd: float | None,
 ) -> Run:
     """`Learner.make_run`."""
+    refuse_stale(learn)
     settle(learn)
     groups = split_groups(learn.splitter, learn.model)
     return Run(

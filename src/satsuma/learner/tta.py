@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
+from satsuma.data.transforms import is_random, part_label
 from satsuma.functional.links import activation_for
 from satsuma.learner.arguments import is_finite
 from satsuma.train.early_stopping import is_number
 from satsuma.train.evaluate import predict_batches
 from satsuma.train.precision import autocast_dtype
+from satsuma.vision.path import acts_by
+from satsuma.vision.targets import BoxBlock, MaskBlock, PointBlock
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -62,12 +66,26 @@ def augmented(loader: DataLoader) -> DataLoader:
     return found
 
 
+def refuse_moved_targets(dls: DataLoaders) -> None:
+    """`ValueError` where the views of an item show its places elsewhere, and the answers are about places."""
+    places = [type(block).__name__ for block in dls.targets if isinstance(block, MaskBlock | PointBlock | BoxBlock)]
+    given = () if dls.block is None else (*dls.block.item_tfms, *dls.block.batch_tfms)
+    moving = [t for t in given if acts_by(t, "place") and is_random(t)]
+    if places and moving:
+        raise ValueError(
+            f"tta: {part_label(moving[0])} moves each view of a picture differently, and answers for a {places[0]} are "
+            f"about places in it, which cannot be averaged then. Use get_preds, or loaders whose geometry does not "
+            f'draw: Resize(..., method="squish"), and augmentation of colours alone'
+        )
+
+
 def augmented_answers(learn: "Learner", loader: DataLoader, n: int, beta: float, use_max: bool) -> TTA:
     """`Learner.tta` over the items of `loader`."""
     if not is_number(n, int) or n < 1:
         raise ValueError(f"tta: n is how many augmented views there are, 1 or more, got {n!r}")
     if not (is_finite(beta) and 0 <= beta <= 1):
         raise ValueError(f"tta: beta is the plain view's share of the mix, 0..1, got {beta!r}")
+    refuse_moved_targets(learn.dls)
     random, views = augmented(loader), list[Tensor]()
     targets: tuple[Tensor, ...] = ()
     for number in range(n + 1):

@@ -77,6 +77,7 @@ def vision_learner(
     >>> learn = vision_learner(data, "resnet18", metrics=error_rate)  # doctest: +SKIP
     >>> learn.fine_tune(3)  # doctest: +SKIP
     """
+    refuse_weights(pretrained, weights)
     name = arch_name(arch)
     channels = image_channels(dls)
     source: dict[str, Any] = {"pretrained": pretrained, "weights": weights, "normalize": normalize, "hidden": hidden}
@@ -132,6 +133,19 @@ def vision_learner(
     return learn
 
 
+def refuse_weights(pretrained: Any, weights: Any) -> None:
+    """`TypeError` or `ValueError` for weights that are no file or URL, or that are not to be used."""
+    if weights is None:
+        return
+    if not isinstance(weights, str | Path):
+        raise TypeError(f"vision_learner: weights is a file or a URL, or None; got {weights!r}")
+    if not pretrained:
+        raise ValueError(
+            f"vision_learner: weights={str(weights)!r} and pretrained=False exclude each other: leave out "
+            f"pretrained=False to start from these weights, or weights= to start from random ones"
+        )
+
+
 def arch_name(arch: Any) -> str:
     """The name of an architecture that is given by its name or its function."""
     if isinstance(arch, str):
@@ -141,8 +155,8 @@ def arch_name(arch: Any) -> str:
             return name
     called = getattr(arch, "__name__", None) or type(arch).__name__
     raise ValueError(
-        f"vision_learner: arch is a name such as 'resnet18', or one of Satsuma's own functions; got {called}: "
-        f"{nearest(called, NETWORKS)}. For a model of yours use Learner(dls, model, splitter=...)"
+        f"vision_learner: arch is a name such as 'resnet18', or one of Satsuma's own functions; got {called}; for a "
+        f"model of yours use Learner(dls, model, splitter=...); {nearest(called, NETWORKS)}"
     )
 
 
@@ -173,14 +187,14 @@ def colour_statistics(arch: str, channels: int) -> Normalize | None:
 def normalised(dls: DataLoaders, statistics: Normalize) -> DataLoaders:
     """The loaders with `statistics` in the place of a `Normalize` that was fitted to their images, or at the end.
 
-    One that was given its mean and deviation stays. Of loaders that no `DataBlock` made, only arrays of pixels (uint8)
-    are normalised: other numbers may have been already.
+    One that was given its mean and deviation stays, also among the item transforms. Of loaders that no `DataBlock`
+    made, only arrays of pixels (uint8) are normalised: other numbers may have been already.
     """
     if dls.block is None:
         return normalised_arrays(dls, statistics)
     given = list(dls.block.batch_tfms)
     places = [i for i, transform in enumerate(given) if isinstance(transform, Normalize)]
-    if any(not given[i].fitted for i in places):
+    if any(not given[i].fitted for i in places) or any(isinstance(t, Normalize) for t in dls.block.item_tfms):
         return dls
     for i in places:
         given[i] = statistics

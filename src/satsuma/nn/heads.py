@@ -4,6 +4,8 @@ Shapes: B batch, F features, h w the feature map's size, K outputs.
 """
 
 import math
+import numbers
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +81,7 @@ def create_head(
     >>> create_head(512, 37)(torch.zeros(2, 512, 7, 7)).shape
     torch.Size([2, 37])
     """
+    refuse_head(outputs, hidden, dropout)
     pooled = 2 * features if concat_pool else features
     layers: list[nn.Module] = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     layers += [nn.BatchNorm1d(pooled)] if first_bn else []
@@ -87,10 +90,30 @@ def create_head(
     layers += [nn.BatchNorm1d(hidden)]
     layers += [nn.Dropout(dropout)] if dropout else []
     layers += [nn.Linear(hidden, outputs, bias=False)]
-    layers += [] if y_range is None else [SigmoidRange(*y_range)]
+    layers += [] if y_range is None else [SigmoidRange(*two_numbers(y_range))]
     for layer in layers:
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
+
+
+def refuse_head(outputs: Any, hidden: Any, dropout: Any) -> None:
+    """`ValueError` for a head that cannot be built."""
+    for name, value in (("outputs", outputs), ("hidden", hidden)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"create_head: {name} is a whole number, 1 or more, got {value!r}")
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise ValueError(f"create_head: dropout is a share, 0 to below 1, got {dropout!r}")
+
+
+def two_numbers(y_range: Any) -> tuple[float, float]:
+    """`y_range` as a pair of floats; `ValueError` if it is none."""
+    try:
+        low, high = (float(end) for end in y_range)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"y_range is two numbers, the lowest and the highest output, such as (0, 5); got {y_range!r}"
+        ) from None
+    return low, high

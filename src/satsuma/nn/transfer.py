@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from satsuma.errors import nearest
 from satsuma.functional.losses import shape_text
-from satsuma.nn.heads import create_head
+from satsuma.nn.heads import create_head, two_numbers
 from satsuma.nn.layers import refuse_small
 from satsuma.nn.registry import NETWORKS
 from satsuma.nn.timm_body import TIMM, TimmBody
@@ -80,7 +80,7 @@ class TransferModel(nn.Module):
         super().__init__()
         self.arch, self.outputs, self.in_channels, self.hidden = arch, outputs, in_channels, hidden
         self.dropout, self.concat_pool, self.first_bn = dropout, concat_pool, first_bn
-        self.y_range = None if y_range is None else (float(y_range[0]), float(y_range[1]))
+        self.y_range = None if y_range is None else two_numbers(y_range)
         self.body, self.n_features, self.cut = network_body(arch, in_channels)
         self.head = create_head(
             self.n_features,
@@ -193,15 +193,30 @@ def load_body(model: TransferModel, weights: Mapping[str, Tensor], source: str =
         for name in own
         if name in given and given[name].shape != own[name].shape
     ]
+    faults += [
+        f"{name} is {value.dtype}; expected floating-point numbers"
+        for name, value in given.items()
+        if name in own and own[name].is_floating_point() and not value.is_floating_point()
+    ]
     if faults:
         more = f" and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         raise ValueError(
             f"{source}: these weights do not fit the body of {model.arch}: {'; '.join(faults[:FAULTS_SHOWN])}{more}. "
-            "Give weights of the same architecture, or pretrained=False to start without"
+            f"{prefix_hint(own, weights)}Give weights of the same architecture, or pretrained=False to start without"
         )
     with torch.no_grad():
         for name, value in given.items():
             own[name].copy_(value)  # into the model's own memory, format and device
+
+
+def prefix_hint(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    """A sentence on what stands before all names, as wrappers put it there ("module."), if the rest would be right."""
+    prefix = f"{next(iter(weights), '').partition('.')[0]}."
+    bare = {name.removeprefix(prefix) for name in weights}
+    known = {name.removeprefix("net.") for name in own}  # as a TimmBody's are called in files
+    if not all(name.startswith(prefix) for name in weights) or bare.isdisjoint(known):
+        return ""
+    return f"All their names begin with {prefix!r}, which a wrapper puts there: save them without it. "
 
 
 def without_classifier(model: TransferModel, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

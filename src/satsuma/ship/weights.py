@@ -8,6 +8,7 @@ the file (`FILE.sha256`) and later ones are checked against that. Random weights
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,10 +92,8 @@ def known_weights(arch: str) -> KnownWeights:
     if arch.startswith(TIMM):
         return timm_weights(arch.removeprefix(TIMM))
     if arch not in KNOWN:
-        reason = "has no trained weights" if arch in ARCHITECTURES else f"is unknown: {nearest(arch, KNOWN)}"
-        raise WeightsError(
-            f"{arch} {reason}. Networks with weights: {', '.join(KNOWN)}, timm:NAME; or pretrained=False"
-        )
+        reason = "has no trained weights." if arch in ARCHITECTURES else f"is unknown: {nearest(arch, KNOWN)}"
+        raise WeightsError(f"{arch} {reason} Networks with weights: {', '.join(KNOWN)}, timm:NAME; or pretrained=False")
     return KNOWN[arch]
 
 
@@ -148,23 +147,31 @@ def find_weights(arch: str, weights: str | Path | None = None) -> Path:
     Raises `WeightsError` that says which file is missing, from where it would come, and what to do.
     """
     if weights is not None:
+        scheme = re.match("([A-Za-z][A-Za-z0-9+.-]+)://", str(weights))
+        if scheme and not is_url(str(weights)):
+            raise WeightsError(
+                f"{weights}: {scheme[1]} addresses are not read; give the path of a file, or an http(s) URL"
+            )
         return given_url(str(weights)) if is_url(str(weights)) else given_file(Path(weights))
     known = known_weights(arch)
     local = local_weights(arch)
     if local is not None:
         return local
     if known.repo is None:
-        others = "" if arch.startswith(TIMM) else " torchvision has them as .pth: satsuma.convert_weights."
-        raise WeightsError(f"{arch}: no safetensors file of its weights is known on the hub. {ways_out(arch)}{others}")
+        others = "" if arch.startswith(TIMM) else "\n  - torchvision has them as .pth: see satsuma.convert_weights"
+        raise WeightsError(f"{arch}: no safetensors file of its weights is known on the hub.{ways_out(arch)}{others}")
     path = cache_folder() / f"{arch.replace(':', '-')}-{(known.sha256 or known.repo.split('.')[-1])[:12]}{SUFFIX}"
     url = f"{os.environ.get('HF_ENDPOINT', HUB).rstrip('/')}/{known.repo}/resolve/{known.revision}/{known.file}"
-    return fetched(url, path, known.sha256, f"Fetch it elsewhere and put it at {path}. Or: {ways_out(arch)}")
+    return fetched(url, path, known.sha256, f"{ways_out(arch)}\n  - or fetch it elsewhere and put it at {path}")
 
 
 def ways_out(arch: str) -> str:
+    """What a user without the weights can do, one way a line."""
     return (
-        f"Put a file {arch.removeprefix(TIMM)}{SUFFIX} into a folder and set SATSUMA_WEIGHTS to the folder; "
-        "or give it: weights=FILE; or train from scratch: pretrained=False."
+        " What to do:"
+        f"\n  - put a file {arch.removeprefix(TIMM)}{SUFFIX} into a folder and set SATSUMA_WEIGHTS to the folder"
+        "\n  - or give a file: weights=FILE"
+        "\n  - or train from scratch: pretrained=False"
     )
 
 
@@ -176,13 +183,13 @@ def fetched(url: str, path: Path, sha256: str | None, otherwise: str) -> Path:
             return path
         print(f"{path}: damaged (another SHA-256 than expected); fetching it again", file=sys.stderr)
     if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
-        raise WeightsError(f"{path.name} is not on this machine, and HF_HUB_OFFLINE keeps off {url}. {otherwise}")
+        raise WeightsError(f"{path.name} is not on this machine, and HF_HUB_OFFLINE keeps off {url}.{otherwise}")
     try:
         return download(url, path, sha256=expected)
     except WeightsError as error:
         recorded = sha256 is None and expected is not None
         new = f" (what {digest_path(path)} holds from the first download: remove it to take the new file)"
-        raise WeightsError(f"{error}{new if recorded else ''}. {otherwise}") from error
+        raise WeightsError(f"{error}{new if recorded else ''}.{otherwise}") from error
 
 
 def recorded_digest(path: Path) -> str | None:
@@ -197,16 +204,26 @@ def is_url(text: str) -> bool:
 
 
 def given_url(url: str) -> Path:
-    address, _, mark = url.partition("#sha256=")
+    address, _, fragment = url.partition("#")
+    digest = fragment.removeprefix("sha256=").lower()
+    if fragment and not (fragment.startswith("sha256=") and re.fullmatch("[0-9a-f]{64}", digest)):
+        raise WeightsError(
+            f"{address}: followed by #{fragment}; expected #sha256= and the 64 digits 0-9 a-f of the file's "
+            f"SHA-256, or nothing"
+        )
     name = Path(urlsplit(address).path).name
     if not name.endswith(SUFFIX):
         raise WeightsError(f"{address}: only {SUFFIX} files are fetched, which can hold no code")
     path = cache_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:12]}-{name}"
-    return fetched(address, path, mark.lower() or None, "Or give a file: weights=FILE")
+    return fetched(address, path, digest or None, " Or give a file: weights=FILE")
 
 
 def given_file(path: Path) -> Path:
     path = path.expanduser()
+    if path.is_dir():
+        raise WeightsError(
+            f"{path}: a folder; give the {SUFFIX} file in it, or leave weights= out and set SATSUMA_WEIGHTS to it"
+        )
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file of weights")
     if path.suffix != SUFFIX:

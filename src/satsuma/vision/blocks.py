@@ -38,7 +38,7 @@ class ImageBlock:
         return self
 
     def examine(self, value: Any) -> FileFacts:
-        return examine_image(value)
+        return examine_image(value, self.channels)
 
     def path(
         self, item_tfms: tuple[Callable[..., Any], ...], batch_tfms: tuple[Callable[..., Any], ...]

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from satsuma.data.seeds import sample_generators
+from satsuma.vision.settings import refuse_generator
 
 EPS = 1e-7  # logits of 0 and 1 are infinite: values are kept this far away, as fastai does
 VALUES = np.arange(256) / 255
@@ -146,6 +147,19 @@ def refuse_picture(name: str, picture: Any, channels: int | None = None) -> None
     if picture.ndim != 3 or picture.shape[2] != (channels or picture.shape[2]) or picture.shape[2] not in (1, 3, 4):
         wanted = "1, 3 or 4" if channels is None else channels
         raise ValueError(f"{name}: expected a picture [H W C] of {wanted} channels, got {list(picture.shape)}")
+    if picture.size == 0:
+        got = list(picture.shape)
+        raise ValueError(f"{name}: expected a picture of one pixel or more, got {got}; look at what cropped it")
+
+
+def refuse_batch(name: str, batch: Tensor) -> None:
+    """Raise the error that says what a batch should look like, unless `batch` is float [B C H W] of 1, 3 or 4."""
+    if batch.ndim != 4 or batch.shape[1] not in (1, 3, 4) or not batch.is_floating_point():
+        hint = "" if batch.is_floating_point() else "; use batch.float() / 255"
+        raise ValueError(
+            f"{name}: expected a float batch [B C H W] of 1, 3 or 4 channels, got {list(batch.shape)} of "
+            f"{batch.dtype}{hint}"
+        )
 
 
 def colour_on_device(pixels: Tensor, tables: Tensor, matrices: Tensor | None = None) -> Tensor:
@@ -187,13 +201,13 @@ def coloured_alone(transform: Any, picture: Any, rng: Any = None) -> Any:
     with `rng` a torch generator, from which each sample has a draw of its own. The kind that goes in comes out.
     """
     if isinstance(picture, Tensor):
-        if picture.ndim != 4 or picture.shape[1] not in (1, 3, 4) or not picture.is_floating_point():
-            name, shape = type(transform).__name__, list(picture.shape)
-            raise ValueError(f"{name}: expected a float batch [B C H W] of 1, 3 or 4 channels, got {shape}")
+        refuse_batch(type(transform).__name__, picture)
+        refuse_generator(transform, rng, batch=True)
         plain = plain_colours(picture.shape[1])
         maps = [transform.colour(plain, own) for own in sample_generators(rng, len(picture))]
         return picture if all(m == plain for m in maps) else colours_on_floats(picture, maps)
     pixels = picture_pixels(type(transform).__name__, picture)
+    refuse_generator(transform, rng, batch=False)
     return like_picture(transform.colour(plain_colours(pixels.shape[2]), rng).as_uint8(pixels), pixels, picture)
 
 
@@ -203,7 +217,10 @@ def picture_pixels(name: str, picture: Any) -> np.ndarray:
         raise ValueError(f"{name}: an image of mode {picture.mode}; expected L, RGB or RGBA. Use image.convert('RGB')")
     if not isinstance(picture, Image.Image | np.ndarray):
         got = type(picture).__name__
-        raise TypeError(f"{name}: expected a PIL image, a uint8 array or a float batch [B C H W], got {got}")
+        raise TypeError(
+            f"{name}: expected a PIL image, a uint8 array or a float batch [B C H W], got {got}; "
+            f"read a file by read_image(path)"
+        )
     pixels = np.asarray(picture)
     pixels = np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
     refuse_picture(name, pixels)

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from satsuma.data.seeds import sample_generators
 from satsuma.errors import spelled_class
-from satsuma.vision.colour import like_picture, picture_pixels
-from satsuma.vision.settings import check_share
+from satsuma.vision.colour import like_picture, picture_pixels, refuse_batch
+from satsuma.vision.settings import check_number, check_share, check_whole, refuse_generator
 
 ATTEMPTS = 10  # at drawing a rectangle that fits
+MOST_SIGMA = 100.0  # the time of a blur rises with it
 FILLS = ("noise", "mean")
 
 
@@ -147,6 +148,8 @@ class RandomBlur:
 
     def __post_init__(self) -> None:
         check_share(self, "p")
+        check_number(self, "min_sigma", below=MOST_SIGMA, what="pixels")
+        check_number(self, "max_sigma", below=MOST_SIGMA, what="pixels")
         if not 0 < self.min_sigma <= self.max_sigma:
             raise ValueError(f"RandomBlur: sigmas must be above 0 and rise, got {self.min_sigma} to {self.max_sigma}")
 
@@ -173,8 +176,10 @@ class RandomJPEG:
 
     def __post_init__(self) -> None:
         check_share(self, "p")
-        if not 1 <= self.min_quality <= self.max_quality <= 100:
-            raise ValueError(f"RandomJPEG: qualities go from 1 to 100, got {self.min_quality} to {self.max_quality}")
+        for name in ("min_quality", "max_quality"):
+            object.__setattr__(self, name, check_whole(self, name, least=1, most=100, what="a quality"))
+        if self.min_quality > self.max_quality:
+            raise ValueError(f"RandomJPEG: qualities must rise, got {self.min_quality} to {self.max_quality}")
 
     def pixels(self, picture: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         if rng is None or rng.random() >= self.p:
@@ -200,10 +205,10 @@ def effect_alone(transform: Any, picture: Any, rng: Any = None) -> Any:
     """
     if not isinstance(picture, Tensor):
         pixels = picture_pixels(type(transform).__name__, picture)
+        refuse_generator(transform, rng, batch=False)
         return like_picture(transform.pixels(pixels, rng), pixels, picture)
-    if picture.ndim != 4 or picture.shape[1] not in (1, 3, 4) or not picture.is_floating_point():
-        name, shape = type(transform).__name__, list(picture.shape)
-        raise ValueError(f"{name}: expected a float batch [B C H W] of 1, 3 or 4 channels, got {shape}")
+    refuse_batch(type(transform).__name__, picture)
+    refuse_generator(transform, rng, batch=True)
     if rng is None:
         return picture
     done = picture.clone()

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from satsuma.data.paths import called
-from satsuma.data.transforms import TrainingOnly, takes_rng
+from satsuma.data.transforms import TrainingOnly, is_random, takes_rng
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GLOBAL_DRAWERS = {"torchvision", "kornia", "albumentations"}  # packages that draw where all threads draw
@@ -57,7 +57,7 @@ def names_a_global_generator(function: Any) -> bool:
 
 def draws(transform: Any) -> bool:
     """Whether a transform is to be given draws of the sample's own."""
-    return takes_rng(transform) or comes_from(transform, ("albumentations",))
+    return is_random(transform) or comes_from(transform, ("albumentations",))
 
 
 def call_foreign(transform: Any, picture: np.ndarray, rng: np.random.Generator | None) -> Any:
@@ -88,6 +88,12 @@ def as_pixels(transform: Any, made: Any, channels: int) -> Any:
     """A foreign transform's result as uint8 [H W C] of the channels that were there, or as the tensor it is."""
     if isinstance(made, Tensor):
         return made.as_subclass(Tensor)  # torchvision's own kinds of tensor would follow into the model
+    name = getattr(transform, "__name__", type(transform).__name__)
+    if isinstance(made, np.ndarray | Image.Image) and np.asarray(made).size == 0:
+        raise ValueError(
+            f"the item transform {name} failed: it gave a picture without a pixel, {list(np.asarray(made).shape)}; "
+            f"expected one or more: look at how it crops"
+        )
     if isinstance(made, Image.Image):
         mode = MODES[channels]
         pixels = np.array(made if made.mode == mode else made.convert(mode))
@@ -97,7 +103,6 @@ def as_pixels(transform: Any, made: Any, channels: int) -> Any:
         if pixels.shape[2] == channels:
             return pixels
     got = f"{made.dtype} {list(made.shape)}" if isinstance(made, np.ndarray) else type(made).__name__
-    name = getattr(transform, "__name__", type(transform).__name__)
     raise ValueError(
         f"the item transform {name} failed: it gave {got}; expected a PIL image, a tensor [C H W], or a uint8 array "
         f"[H W {channels}]"

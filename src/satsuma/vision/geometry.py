@@ -17,10 +17,11 @@ import numpy as np
 
 from satsuma.errors import spelled_class
 from satsuma.vision.frame import BORDERS, Frame, Matrix, view_of
-from satsuma.vision.settings import check_number, check_share
+from satsuma.vision.settings import check_number, check_share, whole_or_none
 from satsuma.vision.warp import placed_alone
 
 METHODS = ("crop", "squish", "pad")
+MOST_ZOOM = 100.0  # beyond, a picture is less than a pixel or a pixel is the whole picture
 # the eight ways to lay a square down: (xx, xy, yx, yy), by which window offsets from the middle become photo offsets
 DIHEDRAL_MEMBERS = (
     *((1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1)),
@@ -29,11 +30,25 @@ DIHEDRAL_MEMBERS = (
 
 
 def height_and_width(size: Any, owner: str) -> tuple[int, int]:
-    """(height, width) of an int or a pair; `ValueError` for anything else."""
-    sides = (size, size) if isinstance(size, int) else tuple(size)  # a list is welcome
-    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
-        raise ValueError(f"{owner}: size is a number of pixels, or (height, width), got {size!r}")
-    return sides[0], sides[1]
+    """(height, width) of a whole number or a pair; `ValueError` for anything else."""
+    pair = is_row(size) and len(size) == 2
+    height, width = (whole_or_none(side) for side in (size if pair else (size, size)))
+    if height is None or width is None or height < 1 or width < 1:
+        raise ValueError(
+            f"{owner}: size is a number of pixels, or (height, width), got {size!r}; "
+            f"give whole numbers, 1 or more, such as {owner}(224)"
+        )
+    return height, width
+
+
+def plain_size(size: Any, owner: str) -> int | tuple[int, int]:
+    """`size` in Python's own numbers: one if one was given, else (height, width)."""
+    sides = height_and_width(size, owner)
+    return sides if is_row(size) else sides[0]
+
+
+def is_row(size: Any) -> bool:
+    return isinstance(size, tuple | list) or (isinstance(size, np.ndarray) and size.ndim == 1)
 
 
 def refuse_pad_mode(pad_mode: str, owner: str) -> None:
@@ -75,8 +90,12 @@ class Resize:
         if self.method not in METHODS:
             raise ValueError(f"Resize: method is one of {', '.join(METHODS)}, got {self.method!r}")
         refuse_pad_mode(self.pad_mode, "Resize")
-        sides = height_and_width(self.size, "Resize")
-        object.__setattr__(self, "size", self.size if isinstance(self.size, int) else sides)
+        object.__setattr__(self, "size", plain_size(self.size, "Resize"))
+
+    @property
+    def random(self) -> bool:
+        """Whether training draws where to crop."""
+        return self.method == "crop"
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -121,8 +140,7 @@ class RandomResizedCrop:
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
-        sides = height_and_width(self.size, "RandomResizedCrop")
-        object.__setattr__(self, "size", self.size if isinstance(self.size, int) else sides)
+        object.__setattr__(self, "size", plain_size(self.size, "RandomResizedCrop"))
         object.__setattr__(self, "ratio", tuple(self.ratio))
         if not 0 < self.min_scale <= 1:
             raise ValueError(f"RandomResizedCrop: min_scale is a share of the area, above 0 to 1, got {self.min_scale}")
@@ -163,13 +181,14 @@ class RandomResizedCrop:
 class CropPad:
     """The middle of the picture at its own scale: cut where it is larger than `size`, filled where it is smaller."""
 
+    random = False
+
     size: int | tuple[int, int]
     pad_mode: str = "zeros"
 
     def __post_init__(self) -> None:
         refuse_pad_mode(self.pad_mode, "CropPad")
-        sides = height_and_width(self.size, "CropPad")
-        object.__setattr__(self, "size", self.size if isinstance(self.size, int) else sides)
+        object.__setattr__(self, "size", plain_size(self.size, "CropPad"))
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
         height, width = height_and_width(self.size, "CropPad")
@@ -273,6 +292,9 @@ class Zoom:
         check_number(self, "max_zoom")
         if not 0 < self.min_zoom <= self.max_zoom:
             raise ValueError(f"Zoom: min_zoom is above 0 and at most max_zoom, got {self.min_zoom} and {self.max_zoom}")
+        if self.min_zoom < 1 / MOST_ZOOM or self.max_zoom > MOST_ZOOM:
+            limits = f"min_zoom and max_zoom are {1 / MOST_ZOOM:g} to {MOST_ZOOM:g}"
+            raise ValueError(f"Zoom: {limits}, got {self.min_zoom} and {self.max_zoom}; 0.9 to 1.1 is usual")
 
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
         if rng is None or rng.random() >= self.p:

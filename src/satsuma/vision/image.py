@@ -1,15 +1,17 @@
 """Image files → RGB or grey pixels, whatever mode they were saved in. H height, W width, C channels."""
 
+import functools
 import hashlib
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from satsuma.data.checks import FileFacts
 from satsuma.data.getters import get_files
@@ -18,7 +20,7 @@ from satsuma.vision.jpeg import JpegHeader, decode_jpeg_at, jpeg_header
 from satsuma.vision.warp import box_filtered
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
-ORIENTATION = 0x0112  # the EXIF tag
+ORIENTATION, WIDTH_TAG, HEIGHT_TAG = 0x0112, 0x0100, 0x0101  # of EXIF, which are TIFF's
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs: about 13,400 by 13,400
 
 
@@ -98,8 +100,12 @@ def named_bytes(source: Any) -> tuple[str, bytes]:
 
 def refuse_bomb(width: int, height: int, name: str = "") -> None:
     if width * height > MAX_PIXELS:
-        told = f"{width} by {height} pixels is more than the limit of {MAX_PIXELS:,}"
+        told = beyond_limit(f"{width} by {height} pixels")
         raise ValueError(f"{name}: {told}" if name else told)
+
+
+def beyond_limit(size: str) -> str:
+    return f"{size} is more than the limit of {MAX_PIXELS:,}; scale it down, or leave it out"
 
 
 def read_image(source: Any, channels: int = 3, *, name: str = "") -> Image.Image:
@@ -129,7 +135,10 @@ def open_image(raw: bytes) -> Image.Image:
     """The image with its header read, refused if it is larger than `MAX_PIXELS`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below, with the file's name
-        image = Image.open(io.BytesIO(raw))
+        try:
+            image = Image.open(io.BytesIO(raw))
+        except Image.DecompressionBombError as error:  # it tells no size
+            raise ValueError(beyond_limit("its number of pixels")) from error
     refuse_bomb(image.width, image.height)
     return image
 
@@ -146,7 +155,7 @@ def reason_for(raw: bytes, error: Exception) -> str:
             return "not an image but a text file"
         return "not an image in a format that can be read"
     text = " ".join(str(error).split())
-    understood = isinstance(error, ValueError | MemoryError | Image.DecompressionBombError)
+    understood = isinstance(error, ValueError | MemoryError)
     return text if understood else f"damaged or cut off ({text})"
 
 
@@ -157,6 +166,8 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
         image = to_eight_bits(image)
     elif image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # a palette may hold transparency, which a direct step to RGB would lose
+    elif image.mode == "LAB":
+        image = image.convert("RGB")  # Pillow knows no direct step to grey
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
     if image.mode != mode:
         return image.convert(mode)
@@ -189,13 +200,21 @@ def refuse_array(array: np.ndarray) -> None:
             f"an image array is uint8 0..255, [H W] or [H W C] with 1 to 4 channels last, "
             f"got {array.dtype} {list(array.shape)}"
         )
+    if array.size == 0:
+        raise ValueError(f"an image array has one pixel or more, got {list(array.shape)}; look at what made it")
 
 
-def examine_image(source: Any) -> FileFacts:
+def examine_image(source: Any, channels: int = 3) -> FileFacts:
     """Read a file once: why it is no usable image ("" if it is), the digest of its bytes, and (width, height).
 
-    JPEGs are decoded at an eighth of their size, which still reads every bit of the file.
+    JPEGs are decoded at an eighth of their size, which still reads every bit of the file; anything else as `read_image`
+    does for `channels`.
     """
+    return examined(source, functools.partial(picture_facts, channels=channels))
+
+
+def examined(source: Any, look: Callable[[Any], FileFacts]) -> FileFacts:
+    """The facts that `look` finds in a file's bytes, or in what else is given; what it raises becomes the problem."""
     if isinstance(source, str | Path):
         try:
             source = Path(source).read_bytes()
@@ -204,20 +223,25 @@ def examine_image(source: Any) -> FileFacts:
         except OSError as error:
             return FileFacts(f"cannot be read: {error.strerror}", b"")
     try:
-        if not isinstance(source, bytes):
-            image = read_image(source, 4)
-            return FileFacts("", digest_of(image.tobytes()), image.size)
-        if (size := sound_jpeg(source)) is not None:
-            return FileFacts("", digest_of(source), size)
-        image = open_image(source)
-        size = upright_size(image)
-        if image.format == "JPEG":
-            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            image.load()
-        else:
-            to_mode(image, 3)
-    except Exception as error:
+        return look(source)
+    except Exception as error:  # decoders given damaged files raise nearly anything
         return FileFacts(reason_for(source, error) if isinstance(source, bytes) else str(error), b"")
+
+
+def picture_facts(source: Any, channels: int) -> FileFacts:
+    """The facts of bytes, an array or a PIL image; raises what decoding it raises."""
+    if not isinstance(source, bytes):
+        image = read_image(source, channels)
+        return FileFacts("", digest_of(image.tobytes()), image.size)
+    if (size := sound_jpeg(source)) is not None:
+        return FileFacts("", digest_of(source), size)
+    image = open_image(source)
+    size = upright_size(image)
+    if image.format == "JPEG":
+        image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
+        image.load()
+    else:
+        to_mode(image, channels)
     return FileFacts("", digest_of(source), size)
 
 
@@ -236,7 +260,11 @@ def sound_jpeg(raw: bytes) -> tuple[int, int] | None:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) once the EXIF orientation is applied: values 5 to 8 lay the picture on its side."""
     width, height = image.size
-    return (height, width) if image.getexif().get(ORIENTATION) in (5, 6, 7, 8) else (width, height)
+    if image.getexif().get(ORIENTATION) not in (5, 6, 7, 8):
+        return width, height
+    if isinstance(image, TiffImageFile):  # its size may be turned already, before the picture is; the tags' is not
+        width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]
+    return height, width
 
 
 def digest_of(raw: bytes) -> bytes:

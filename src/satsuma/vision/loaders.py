@@ -14,6 +14,7 @@ from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ColReader, ItemGetter, RegexLabeller, parent_label, using_attr
 from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.splitters import ColSplitter, GrandparentSplitter, RandomSplitter, StratifiedSplitter
+from satsuma.data.transforms import make_steps
 from satsuma.errors import spelled
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.geometry import Resize
@@ -160,6 +161,7 @@ class ImageDataLoaders:
         on_unreadable: str = "raise",
     ) -> DataLoaders:
         """Images labelled by a function of their path. `fnames`: the files; None: all images below `path`."""
+        refuse_one_text("fnames", fnames)
         files = images_below(Path(path), ()) if fnames is None else [Path(name) for name in fnames]
         block = image_block(
             files,
@@ -241,6 +243,8 @@ class ImageDataLoaders:
         on_unreadable: str = "raise",
     ) -> DataLoaders:
         """Images (paths, arrays [H W] or [H W C], PIL images) and their labels, in two lists of one length."""
+        refuse_one_text("files", files)
+        refuse_one_text("labels", labels)
         if len(files) != len(labels):
             raise ValueError(f"from_lists: {len(files)} files but {len(labels)} labels")
         pairs = list(zip(files, labels, strict=True))
@@ -385,16 +389,21 @@ def image_block(
     if size is None and item_tfms is None and len(image_sizes(probe)) > 1:
         size = DEFAULT_SIZE
     resize = () if size is None else (Resize(size),)
-    own = () if item_tfms is None else (item_tfms,) if callable(item_tfms) else tuple(item_tfms)
     return DataBlock(
         blocks=(ImageBlock(channels=channels), CategoryBlock() if y_block is None else y_block),
         get_items=get_items,
         splitter=splitter,
         get_x=get_x,
         get_y=get_y,
-        item_tfms=resize + own,
+        item_tfms=resize + make_steps(item_tfms).transforms,
         batch_tfms=Normalize() if batch_tfms is None else batch_tfms,
     )
+
+
+def refuse_one_text(name: str, given: Any) -> None:
+    """`TypeError` for one text or path where a list is meant: its letters would be taken one by one."""
+    if isinstance(given, str | Path):
+        raise TypeError(f"{name} is a list, got one {type(given).__name__}: give [{str(given)!r}]")
 
 
 def load(

@@ -1,5 +1,6 @@
 """Channel normalisation. B batch, C channels."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,12 +27,12 @@ class Normalize:
     fitted: bool = field(default=False, compare=False, repr=False)  # the values are from `fit`, not given
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, finite_values(name, getattr(self, name)))
         if len(self.mean) != len(self.std):
             raise ValueError(f"Normalize: {len(self.mean)} means but {len(self.std)} deviations")
         if any(s <= 0 for s in self.std):
             raise ValueError(f"Normalize: a deviation must be above 0, got {self.std}")
-        object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
-        object.__setattr__(self, "std", tuple(float(s) for s in self.std))
 
     def fit(self, x: Tensor) -> "Normalize":
         """This, with mean and deviation of `x` [B C *dims] if it has none yet."""
@@ -67,3 +68,16 @@ class Normalize:
         """The inverse, for showing."""
         mean, std = self.values(x)
         return x * std + mean
+
+
+def finite_values(name: str, given: Any) -> tuple[float, ...]:
+    """The values as Python's floats; `TypeError` for what is no list of numbers, `ValueError` for NaN or infinity."""
+    try:
+        values = tuple(float(v) for v in given)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"Normalize: {name} is a number for each channel, such as {name}=(0.5,), got {given!r}"
+        ) from None
+    if not all(math.isfinite(v) for v in values):
+        raise ValueError(f"Normalize: {name} is finite numbers, one for each channel, got {values}; give others")
+    return values

@@ -3,7 +3,7 @@
 H height, W width, N points or boxes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from satsuma.data.checks import FileFacts
-from satsuma.data.transforms import NO_TRANSFORMS, Steps, part_label, takes_rng
+from satsuma.data.transforms import NO_TRANSFORMS, Steps, is_random, part_label
 from satsuma.errors import spelled_class
 from satsuma.vision.frame import Frame, points_into_frame, whole_frame
-from satsuma.vision.image import examine_image, named_bytes, open_image
+from satsuma.vision.image import digest_of, examined, named_bytes, open_image, reason_for
 from satsuma.vision.path import acts_by, is_fusible, split_batch_tfms
+from satsuma.vision.settings import check_whole
 from satsuma.vision.warp import warp
 
 
@@ -34,19 +35,33 @@ class MaskBlock:
     takes_tfms = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", tuple(self.codes))
+        given: Any = self.codes
+        if isinstance(given, str):
+            raise TypeError(
+                f"MaskBlock: codes is a list of the classes' names, got the word {given!r}; "
+                f"write codes=({given!r},) if it is the only one"
+            )
+        if not isinstance(given, Iterable):
+            raise TypeError(f"MaskBlock: codes is a list of the classes' names, got {given!r}; give one for each value")
+        object.__setattr__(self, "codes", tuple(given))
 
     def setup(self, values: Sequence[Any]) -> "MaskBlock":
         return self
 
     def examine(self, value: Any) -> FileFacts:
-        return examine_image(value)
+        return examined(value, self.facts)
+
+    def facts(self, value: Any) -> FileFacts:
+        """The facts of a mask; raises what `load` raises."""
+        pixels = self.load(value)
+        digest = digest_of(value if isinstance(value, bytes) else pixels.tobytes())
+        return FileFacts("", digest, (pixels.shape[1], pixels.shape[0]))
 
     def path(
         self, item_tfms: tuple[Callable[..., Any], ...], batch_tfms: tuple[Callable[..., Any], ...]
     ) -> tuple["MaskPath", tuple[Callable[..., Any], ...]]:
         transforms = geometry_of("MaskBlock", item_tfms, batch_tfms)
-        return MaskPath(self, transforms, any(takes_rng(t) for t in transforms)), ()
+        return MaskPath(self, transforms, any(is_random(t) for t in transforms)), ()
 
     def load(self, value: Any) -> np.ndarray:
         """Pixel values uint8 [H W 1]; those of a palette image are its indices."""
@@ -81,8 +96,7 @@ class PointBlock:
     takes_tfms = True
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"PointBlock: n is the number of points, 1 or more, got {self.n}")
+        object.__setattr__(self, "n", check_whole(self, "n", least=1, what="the number of points"))
 
     @property
     def n_out(self) -> int:
@@ -101,7 +115,21 @@ class PointBlock:
         return PointPath(self), ()
 
     def load(self, value: Any) -> np.ndarray:
-        return listed_points("PointBlock", value, self.n, 2)
+        """float64 [n 2] of nested or flat numbers; `ValueError` for another number of them, or NaN."""
+        numbers = finite_numbers("PointBlock", value)
+        if numbers.size != 2 * self.n:
+            fits = numbers.size and numbers.size % 2 == 0
+            way = (
+                f"for {numbers.size // 2} a sample use PointBlock(n={numbers.size // 2})"
+                if fits
+                else "points are (x, y)"
+            )
+            raise ValueError(f"PointBlock: expected {2 * self.n} numbers, got {numbers.size}: {value!r}; {way}")
+        return numbers.reshape(-1, 2)
+
+    def misfit(self, value: Any, size: tuple[int, int] | None) -> str:
+        """Why `value` cannot be used with a photo of `size` (width, height; None: unknown); "" if it can."""
+        return misfit_of(self, value, size)
 
     def to_tensor(self, part: np.ndarray) -> Tensor:
         return torch.from_numpy(part.astype(np.float32).reshape(-1))
@@ -127,10 +155,12 @@ class BoxBlock:
 
     takes_tfms = True
 
+    def __post_init__(self) -> None:
+        what = "the largest number of boxes (0: found in the data)"
+        object.__setattr__(self, "most", check_whole(self, "most", least=0, what=what))
+
     def setup(self, values: Sequence[Any]) -> "BoxBlock":
-        counts = [len(listed_points("BoxBlock", value, None, 4)) for value in values]
-        if self.most and counts and max(counts) > self.most:
-            raise ValueError(f"BoxBlock: an item has {max(counts)} boxes, more than most={self.most}")
+        counts = [len(self.load(value)) for value in values]
         return self if self.most else replace(self, most=max(counts, default=1) or 1)
 
     def path(
@@ -140,7 +170,23 @@ class BoxBlock:
         return PointPath(self), ()
 
     def load(self, value: Any) -> np.ndarray:
-        return listed_points("BoxBlock", value, None, 4)
+        """float64 [N 4] of nested or flat numbers, N 0 for an empty list; `ValueError` for what are no boxes."""
+        numbers = finite_numbers("BoxBlock", value)
+        if numbers.size % 4:
+            raise ValueError(
+                f"BoxBlock: expected 4 numbers for each box (left, top, right, bottom), got {numbers.size}: {value!r}"
+            )
+        boxes = numbers.reshape(-1, 4)
+        if self.most and len(boxes) > self.most:
+            raise ValueError(
+                f"BoxBlock: {len(boxes)} boxes, more than most={self.most}; raise it, or leave it out to have it found"
+            )
+        refuse_no_area(boxes)
+        return boxes
+
+    def misfit(self, value: Any, size: tuple[int, int] | None) -> str:
+        """Why `value` cannot be used with a photo of `size` (width, height; None: unknown); "" if it can."""
+        return misfit_of(self, value, size)
 
     def to_tensor(self, part: np.ndarray) -> Tensor:
         """[N 8], warped corners in -1..1, to [most 4]."""
@@ -221,12 +267,11 @@ class PointPath:
         if not frame:
             raise ValueError(f"{name}: points lie in a picture, and no ImageBlock comes before them")
         (shown,) = frame
-        given = self.block.load(value)  # [N 2] or [N 4]
-        corners = given if given.shape[1] == 2 else given[:, [0, 1, 2, 1, 2, 3, 0, 3]]
+        corners = corners_of(self.block.load(value))
         points = corners.reshape(-1, 2)
-        refuse_outside(name, points, shown)
+        refuse_outside(name, points, (shown.photo_width, shown.photo_height))
         placed = points_into_frame(points, shown) / (shown.width, shown.height) * 2 - 1
-        return self.block.to_tensor(placed.reshape(len(given), -1)), frame
+        return self.block.to_tensor(placed.reshape(corners.shape)), frame
 
     def walk(self, value: Any) -> Iterator[Any]:
         yield type(self.block).__name__
@@ -236,35 +281,71 @@ class PointPath:
 def read_mask(source: Any) -> np.ndarray:
     """The values of a mask, uint8 [H W 1], from a path, bytes, an array or a PIL image: no colour is looked up.
 
-    Raises `ValueError` for an image with colours, which is no mask, or for values above 255.
+    Raises `ValueError` that names the file for one that cannot be read, or that has colours and so is no mask; for
+    values outside 0..255.
     """
     if isinstance(source, np.ndarray):
         values = source
+    elif isinstance(source, Image.Image):
+        values = numbers_of(source)
     else:
-        image = source if isinstance(source, Image.Image) else open_image(named_bytes(source)[1])
-        if image.mode not in ("1", "L", "P", "I", "I;16"):
-            raise ValueError(
-                f"the mask is a picture of mode {image.mode}; expected one number a pixel (grey or palette)"
-            )
-        values = np.asarray(image)
+        name, raw = named_bytes(source)
+        try:
+            values = numbers_of(open_image(raw))
+        except Exception as error:  # decoders given damaged files raise nearly anything
+            told = reason_for(raw, error)
+            raise ValueError(told if source is raw else f"{name}: {told}") from error
     values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
-    if values.ndim != 2 or values.dtype.kind not in "biu" or int(values.max(initial=0)) > 255:
+    if values.ndim != 2 or values.dtype.kind not in "biu" or values.size == 0:
         raise ValueError(f"a mask is [H W] of whole numbers 0..255, got {values.dtype} {list(values.shape)}")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 255:
+        raise ValueError(f"a mask is [H W] of whole numbers 0..255, got {low}..{high} ({values.dtype})")
     return np.ascontiguousarray(values.astype(np.uint8))[..., None]
 
 
-def listed_points(name: str, value: Any, n: int | None, width: int) -> np.ndarray:
-    """float64 [N width] from nested or flat numbers; `ValueError` for another number of them, or NaN."""
+def numbers_of(image: Image.Image) -> np.ndarray:
+    if image.mode not in ("1", "L", "P", "I", "I;16"):
+        raise ValueError(f"the mask is a picture of mode {image.mode}; expected one number a pixel (grey or palette)")
+    return np.asarray(image)
+
+
+def finite_numbers(name: str, value: Any) -> np.ndarray:
+    """float64 of any shape from nested or flat numbers; `ValueError` for anything else, or NaN."""
     try:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: expected numbers, {width} for each, got {value!r}") from None
-    if numbers.size % width or (n is not None and numbers.size != n * width):
-        expected = f"{n * width} numbers" if n is not None else f"{width} numbers for each"
-        raise ValueError(f"{name}: expected {expected}, got {numbers.size}: {value!r}")
+        raise ValueError(f"{name}: expected a list of numbers, got {value!r}") from None
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name}: {value!r} holds NaN or an infinite number")
-    return numbers.reshape(-1, width)
+    return numbers
+
+
+def refuse_no_area(boxes: np.ndarray) -> None:
+    """`ValueError` for a box [N 4] whose right or bottom does not lie beyond its left or top."""
+    wrong = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+    if wrong.any():
+        box = ", ".join(f"{v:g}" for v in boxes[wrong][0])
+        raise ValueError(
+            f"BoxBlock: ({box}) has no area as (left, top, right, bottom), in pixels: right is more than left, bottom "
+            f"more than top. If it is (x, y, width, height), give (x, y, x + width, y + height)"
+        )
+
+
+def corners_of(given: np.ndarray) -> np.ndarray:
+    """Points [N 2] as they are; boxes [N 4] as their four corners [N 8]."""
+    return given if given.shape[1] == 2 else given[:, [0, 1, 2, 1, 2, 3, 0, 3]]
+
+
+def misfit_of(block: Any, value: Any, size: tuple[int, int] | None) -> str:
+    """Why points or boxes cannot be used with a photo of `size` (width, height; None: unknown); "" if they can."""
+    try:
+        given = block.load(value)
+        if size is not None:
+            refuse_outside(type(block).__name__, corners_of(given).reshape(-1, 2), size)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def refuse_other_size(mask: np.ndarray, frame: Frame) -> None:
@@ -275,9 +356,9 @@ def refuse_other_size(mask: np.ndarray, frame: Frame) -> None:
         )
 
 
-def refuse_outside(name: str, points: np.ndarray, frame: Frame) -> None:
-    size = np.array((frame.photo_width, frame.photo_height))
-    outside = ((points < 0) | (points > size)).any(1)
+def refuse_outside(name: str, points: np.ndarray, size: tuple[int, int]) -> None:
+    """`ValueError` for points [N 2] outside a photo of `size` (width, height)."""
+    outside = ((points < 0) | (points > np.array(size))).any(1)
     if outside.any():
         x, y = points[outside][0].tolist()
         raise ValueError(

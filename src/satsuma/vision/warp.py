@@ -24,6 +24,7 @@ from satsuma.vision.frame import (
     matrix_product,
     whole_frame,
 )
+from satsuma.vision.settings import refuse_generator
 from satsuma.vision.warp_batch import warp_batch
 
 # photo pixels for one of the window, and what PSNR to the true mean came of it (mean of photos of pets)
@@ -316,7 +317,17 @@ def placed_alone(transform: Any, picture: Any, rng: Any = None) -> Any:
     """
     if isinstance(picture, Tensor):
         return placed_batch(transform, picture, rng)
+    name = type(transform).__name__
+    if not isinstance(picture, np.ndarray | Image.Image):
+        got = type(picture).__name__
+        raise TypeError(
+            f"{name}: expected a PIL image, an array [H W] or [H W C], or a batch [B C H W], got {got}; "
+            f"read a file by read_image(path)"
+        )
+    refuse_generator(transform, rng, batch=False)
     pixels = np.asarray(picture)
+    if pixels.ndim not in (2, 3) or pixels.size == 0:
+        raise ValueError(f"{name}: a picture is [H W] or [H W C], of one pixel or more, got {list(pixels.shape)}")
     frame: Frame = transform.place(whole_frame(pixels.shape[0], pixels.shape[1]), rng)
     if not isinstance(picture, Image.Image):
         return warp(pixels, frame, nearest=pixels.dtype != np.uint8)
@@ -333,5 +344,9 @@ def placed_batch(transform: Any, batch: Tensor, rng: torch.Generator | None) -> 
     if batch.ndim != 4:
         kind = type(transform).__name__
         raise ValueError(f"{kind}: a batch of pictures is [B C H W], got {list(batch.shape)}")
+    if not batch.is_floating_point():
+        kind = type(transform).__name__
+        raise TypeError(f"{kind}: a batch is float, in 0..1, got {batch.dtype}; use batch.float() / 255")
+    refuse_generator(transform, rng, batch=True)
     whole = whole_frame(*batch.shape[2:])
     return warp_batch(batch, [transform.place(whole, draws) for draws in sample_generators(rng, len(batch))])
