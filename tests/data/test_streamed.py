@@ -189,3 +189,17 @@ def test_a_loader_like_another_keeps_its_workers():
         assert (other.workers, other.worker_kind) == (2, "threads")
     other = loader.new(workers=0, worker_kind="auto")
     assert (other.workers, other.worker_kind, other.batches.processes) == (0, "auto", None)
+
+
+@pytest.mark.parametrize("n", [5, 7, 2])
+def test_of_fewer_batches_than_threads_each_is_made_in_parts_and_is_the_same(n):
+    plain, parts = (DataLoader(Pictures(n), n, True, workers=workers) for workers in (0, 4))
+    (x, y), (x_parts, y_parts) = next(iter(plain.epoch(3))), next(iter(parts.epoch(3)))
+    assert torch.equal(x, x_parts)
+    assert x.stride() == x_parts.stride()
+    assert torch.equal(y, y_parts)
+
+
+def test_a_file_that_fails_in_a_part_of_a_batch_is_named():
+    with pytest.raises(ValueError, match=r"pets/5\.jpg"):
+        list(DataLoader(Torn(7), 7, workers=3))

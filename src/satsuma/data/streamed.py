@@ -8,7 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from satsuma.data.buffers import Buffers, pinned_parts
 from satsuma.data.collate import collate
@@ -86,10 +90,17 @@ def one_of(batches: "Streamed", epoch: int, batch: int) -> Any:
 
 
 def by_threads(maker: BatchMaker, takes: Sequence[Sequence[int]], epoch: int, workers: int) -> Iterator[Any]:
-    """Batches in order, each made by one of `workers` threads ahead of time; leaving early ends the threads."""
+    """Batches in order, each made by one of `workers` threads ahead of time; leaving early ends the threads.
+
+    Of fewer batches than threads, each is made in parts, or some threads would have nothing to do.
+    """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="satsuma-loader")
     waiting: deque[Future[Any]] = deque()
     try:
+        if 0 < len(takes) < workers:
+            for take in takes:
+                yield in_parts(pool, maker, take, epoch, math.ceil(workers / len(takes)))
+            return
         for take in takes:
             waiting.append(pool.submit(maker.load, take, epoch))
             if len(waiting) > workers + 1:  # bounded: at most this many batches lie ready
@@ -98,6 +109,26 @@ def by_threads(maker: BatchMaker, takes: Sequence[Sequence[int]], epoch: int, wo
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_parts(pool: ThreadPoolExecutor, maker: BatchMaker, take: Sequence[int], epoch: int, n: int) -> Any:
+    """One batch, of which `n` threads make a part each."""
+    size = math.ceil(len(take) / n)
+    parts = list(pool.map(maker.load, [take[i : i + size] for i in range(0, len(take), size)], repeat(epoch)))
+    columns = zip(*parts, strict=True) if all(isinstance(part, tuple) for part in parts) else ()
+    found = tuple(end_to_end(column) for column in columns)
+    if not found or any(value is None for value in found):  # no tensors of one shape: one batch made as any other
+        return maker.load(take, epoch)
+    return found
+
+
+def end_to_end(column: Sequence[Any]) -> Tensor | None:
+    """The parts of one position as one tensor, in their memory order; None where they are not of one shape."""
+    if not all(isinstance(part, Tensor) and part.shape[1:] == column[0].shape[1:] for part in column):
+        return None
+    found = torch.cat(tuple(column))
+    last = column[0].ndim == 4 and column[0].is_contiguous(memory_format=torch.channels_last)
+    return found.contiguous(memory_format=torch.channels_last) if last else found
 
 
 def sample_order(n: int, shuffle: bool, seed: int, epoch: int) -> list[int]:
