@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 # two processes whose threads spin for each other's cores slow both down a hundredfold; small tests need one
 torch.set_num_threads(1)
+
+# the same examples in every run: rare ones are looked for on purpose, by more examples, not while doing other work;
+# no deadlines: these machines are noisy
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
