@@ -31,6 +31,10 @@ class WeightsError(UserError):
     """Trained weights that are not to be had, or not those that were expected; the message says what to do instead."""
 
 
+class PeelError(UserError):
+    """A part of a run that no script can hold; the message names it, and says why and what to do."""
+
+
 class MissingExtraError(SatsumaError, ImportError):
     """An optional dependency is not installed; the message holds the `pip install` line that brings it."""
 

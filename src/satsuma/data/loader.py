@@ -15,8 +15,9 @@ from torch import Tensor
 from satsuma.data.arrays import ArrayDataset, ArrayViews, to_tensor
 from satsuma.data.buffers import Buffers
 from satsuma.data.collate import collate
+from satsuma.data.finished import Finished
 from satsuma.data.processes import WorkerProcesses
-from satsuma.data.seeds import BATCH, as_seed, epoch_order, torch_generator
+from satsuma.data.seeds import as_seed, epoch_order
 from satsuma.data.streamed import (
     BatchMaker,
     Streamed,
@@ -198,20 +199,15 @@ class DataLoader:
         return self.finished(batches, epoch, start)
 
     def finished(self, batches: Iterator[Any], epoch: int, start: int) -> Iterator[Any]:
-        """Batches on the device, their parts made whole there, batch transforms applied."""
-        for i, batch in enumerate(batches, start):
-            single = self.bare or not isinstance(batch, tuple)
-            moved = to_device(batch, self.device)
-            del batch  # or its memory could not be used again while the next one is made
-            if self.batch_steps is not None:
-                moved = self.batch_steps(moved, self.batch_rng(epoch, i))
-            yield moved[0] if single else moved
-            del moved
+        """Batches on the device, batch transforms applied; values alone where the data set holds no tuples."""
+        made = self.finishing().finished(batches, epoch, start)
+        return (batch[0] for batch in made) if self.bare else made
 
-    def batch_rng(self, epoch: int, batch: int) -> torch.Generator | None:
-        """What the batch transforms of batch number `batch` draw from; None if nothing is random."""
-        random = self.augment and self.batch_steps is not None and self.batch_steps.random
-        return torch_generator(self.seed, BATCH, epoch, batch) if random else None
+    def finishing(self) -> Finished:
+        """What happens to each batch after it is made."""
+        return Finished(
+            source=self.batches, steps=self.batch_steps, device=self.device, seed=self.seed, augment=self.augment
+        )
 
     def one_batch(self, epoch: int = 0, batch: int = 0) -> Any:
         """One batch, the first of epoch 0 unless said; it does not count as a pass, and starts no workers."""
@@ -300,21 +296,6 @@ def worker_processes(maker: BatchMaker, workers: int) -> WorkerProcesses | None:
     if workers == 0:
         return None
     return WorkerProcesses(replace(maker, buffers=Buffers(4)), workers, maker.buffers.pinned)
-
-
-def to_device(batch: Any, device: torch.device) -> tuple[Any, ...]:
-    """The parts of a batch on `device`. One that is no tensor but has `finished()` is a tensor only there."""
-    parts = batch if isinstance(batch, tuple) else (batch,)
-    asynchronous = device.type == "cuda"  # towards the CPU it would hand over numbers that have not arrived
-    return tuple(placed_part(part, device, asynchronous) for part in parts)
-
-
-def placed_part(part: Any, device: torch.device, asynchronous: bool) -> Any:
-    if isinstance(part, Tensor):
-        return part.to(device, non_blocking=asynchronous)
-    if hasattr(part, "to") and hasattr(part, "finished"):
-        return part.to(device, non_blocking=asynchronous).finished()
-    return part
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

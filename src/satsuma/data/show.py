@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from satsuma.data.collate import collate
-from satsuma.data.loader import DataLoader, to_device
+from satsuma.data.finished import to_device
+from satsuma.data.loader import DataLoader
 from satsuma.data.multi_category import label_text
 from satsuma.data.streamed import load_sample
 
@@ -33,7 +34,7 @@ def one_sample_many_ways(loader: DataLoader, n: int, epoch: int) -> Any:
     batch = collate([load_sample(loader.dataset, index, loader.seed, epoch + k, loader.augment) for k in range(n)])
     if loader.batch_steps is None:
         return batch
-    return loader.batch_steps(to_device(batch, loader.device), loader.batch_rng(epoch, 0))
+    return loader.batch_steps(to_device(batch, loader.device), loader.finishing().batch_rng(epoch, 0))
 
 
 def undone(dls: "DataLoaders", x: Tensor) -> Tensor:

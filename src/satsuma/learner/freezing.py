@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from satsuma.learner.arguments import split_groups
+from satsuma.nn.freezing import freeze_before, keep_norms_learning, rest_frozen
 from satsuma.nn.init import NORM_LAYERS
-from satsuma.nn.transfer import TransferModel, frozen_parts
+from satsuma.nn.transfer import TransferModel
 from satsuma.optim.groups import listed_layer_groups
 
 if TYPE_CHECKING:
@@ -35,15 +36,9 @@ def set_frozen(learn: "Learner", n: int) -> None:
         )
     first = n % len(groups)
     wake(learn)
-    for number, group in enumerate(groups):
-        for parameter in group:
-            parameter.requires_grad_(number >= first)
+    freeze_before(groups, first)
     if learn.batch_norm == "train":
-        frozen = {id(p) for group in groups[:first] for p in group}
-        for layer in learn.model.modules():
-            if isinstance(layer, NORM_LAYERS):
-                for parameter in layer.parameters():
-                    parameter.requires_grad_(parameter.requires_grad or id(parameter) in frozen)
+        keep_norms_learning(learn.model, groups, first)
     learn.frozen_to = first
     if isinstance(learn.model, TransferModel):
         learn.model.train()  # which lays its frozen parts to rest
@@ -72,13 +67,8 @@ def rest(learn: "Learner") -> None:
     A layer without parameters, as dropout, rests with the layer group (if the splitter gives modules) or the part of
     the model that holds it.
     """
-    groups = [] if learn.splitter is None else [g for g in learn.splitter(learn.model) if isinstance(g, nn.Module)]
-    for whole in (*groups, learn.model):
-        for part in frozen_parts(whole):
-            for layer in part.modules():
-                if layer.training:
-                    layer.training = False
-                    learn.resting.append(layer)
+    parts = [] if learn.splitter is None else [g for g in learn.splitter(learn.model) if isinstance(g, nn.Module)]
+    learn.resting += rest_frozen([*parts, learn.model])
 
 
 def frozen_text(learn: "Learner") -> str:
