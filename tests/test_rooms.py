@@ -10,8 +10,9 @@ import pytest
 import satsuma
 
 ROOT = Path(satsuma.__file__).parent
-TOP_TO_BOTTOM = ["cli", "learner", "ship", "inspect", "vision", "hooks", "train", "data", "optim", "nn", "functional"]
-TOP_TO_BOTTOM += ["ladder"]  # beside the others rather than below them: it needs none, and only peel and tests read it
+TOP_TO_BOTTOM = ["cli", "learner", "peel", "ship", "inspect", "vision", "hooks", "train", "data", "optim", "nn"]
+# the ladder is beside the others rather than below them: it needs none, and only peel and tests read it
+TOP_TO_BOTTOM += ["functional", "ladder"]
 LIFTABLE = ["train", "data", "vision", "optim", "nn", "functional", "ladder"]
 FILES = sorted(f for f in ROOT.rglob("*.py") if f.parent != ROOT)
 LIFTABLE_FILES = [f for f in FILES if f.relative_to(ROOT).parts[0] in LIFTABLE]
@@ -48,6 +49,12 @@ def test_a_room_imports_only_rooms_below_it(file: Path) -> None:
     own = file.relative_to(ROOT).parts[0]
     allowed = set(TOP_TO_BOTTOM[TOP_TO_BOTTOM.index(own) :])
     assert imported_rooms(file) <= allowed
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_only_peel_reads_the_ladder(file: Path) -> None:
+    own = file.relative_to(ROOT).parts[0]
+    assert own in ("peel", "ladder") or "ladder" not in imported_rooms(file)
 
 
 def test_errors_and_version_import_nothing_of_the_house() -> None:

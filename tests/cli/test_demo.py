@@ -12,11 +12,11 @@ def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path:
     assert "the model says" in result.out
     last = [line.split() for line in result.out.splitlines() if line.strip().startswith("4 ")][-1]
     assert float(last[3]) >= 0.95  # accuracy after five epochs
-    assert result.out.count("\n  satsuma ") == 3
+    assert result.out.count("\n  satsuma ") == 4
     commands = [
         line.strip().removeprefix("satsuma ") for line in result.out.splitlines() if line.startswith("  satsuma")
     ]
-    for command in commands[:2]:  # the third is for the user's own folder
+    for command in commands[:3]:  # the fourth is for the user's own folder
         assert satsuma(*command.split()).code == 0
     again = satsuma("demo", "--epochs", "1")
     assert "digits-2" in again.out

@@ -16,6 +16,8 @@ FROZEN = {
     "predict": ["model", "items", "--top", "--json", "--device"],
     "show": ["path", "--label", "--label-delim", "--size", "--output"],
     "runs": ["runs_dir"],
+    "peel": ["run", "--to", "--output"],
+    "diff": ["run_a", "run_b", "--code", "--settings"],
     "doctor": ["model", "--loader"],
 }  # fmt: skip
 

@@ -7,7 +7,8 @@ from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock, RegressionBlock, TransformBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ColReader
-from satsuma.data.loader import DataLoader, InMemory
+from satsuma.data.in_memory import InMemory
+from satsuma.data.loader import DataLoader
 from satsuma.data.splitters import ColSplitter
 
 X = np.arange(30, dtype=np.float64).reshape(10, 3)

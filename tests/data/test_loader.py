@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import TensorDataset
 
 from satsuma.data.arrays import ArrayDataset
-from satsuma.data.loader import DataLoader, InMemory, Streamed
+from satsuma.data.in_memory import InMemory
+from satsuma.data.loader import DataLoader, Streamed
 from satsuma.data.transforms import BatchSteps, Steps, make_steps
 from satsuma.vision.geometry import Flip
 

@@ -234,6 +234,45 @@ def runs(runs_dir: Annotated[Path, typer.Argument(help="Folder that holds the ru
 
 
 @app.command()
+def peel(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    to: Annotated[
+        str, typer.Option(help="loop (Satsuma's parts), torch (plain PyTorch), tensors (autograd alone) or numpy.")
+    ] = "torch",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the script there, with its data as .npz beside it.")
+    ] = None,
+) -> None:
+    """Print a run as one Python file that trains the same model: yours to read, change and keep.
+
+    Examples:
+
+      satsuma peel runs/pets-1
+
+      satsuma peel runs/pets-1 --to numpy -o train_pets.py
+    """
+    from satsuma.cli.peel import run_peel
+
+    run_peel(run, depth=to, output=output)
+
+
+@app.command()
+def diff(
+    run_a: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run_b: Annotated[Path, typer.Argument(help="The folder of another.")],
+    code: Annotated[bool, typer.Option("--code", help="Only the scripts, as a patch.")] = False,
+    settings: Annotated[bool, typer.Option("--settings", help="Only the settings.")] = False,
+) -> None:
+    """Say what is different between two runs: settings, results, and the scripts they are.
+
+    Example: satsuma diff runs/pets-1 runs/pets-2
+    """
+    from satsuma.cli.diff import run_diff
+
+    run_diff(run_a, run_b, code=code, settings=settings)
+
+
+@app.command()
 def doctor(
     model: Annotated[Path | None, typer.Argument(help="A model file to look into and verify.")] = None,
     loader: Annotated[Path | None, typer.Option(help="A folder of images: how to load it fastest.")] = None,

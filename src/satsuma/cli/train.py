@@ -234,8 +234,11 @@ def finish(learn: Learner, run_dir: Path) -> None:
             told = " ".join(str(error).split()) or type(error).__name__
             console.print(f"warning: {run_dir / name} could not be written: {told}", style="yellow", markup=False)
     report = () if "report.html" in failed else ("report.html",)
-    names = ", ".join(("model.safetensors", *report, "recipe.py", "history.jsonl", "checkpoints"))
+    script = ("train.py",) if (run_dir / "train.py").exists() else ()
+    names = ", ".join(("model.safetensors", *report, *script, "recipe.py", "history.jsonl", "checkpoints"))
     console.print(f"wrote {run_dir}: {names}", markup=False)
+    if script:
+        console.print(f"as one script of plain PyTorch: satsuma peel {run_dir} --to torch", markup=False)
 
 
 def default_name(path: Path) -> str:

@@ -13,7 +13,8 @@ from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, Transform
 from satsuma.data.cache import shared_cache
 from satsuma.data.checks import DataReport, label_warnings, warn_user
 from satsuma.data.getters import ItemGetter, is_missing
-from satsuma.data.loader import DataLoader, InMemory, whole_number
+from satsuma.data.in_memory import InMemory, InMemoryViews
+from satsuma.data.loader import DataLoader, whole_number
 from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.prepare import fit_batch_tfms, make_samples
 from satsuma.data.samples import Samples, identity, listed, short
@@ -143,7 +144,7 @@ class DataLoaders:
         if isinstance(dataset, Samples):
             getters = dataset.getters[:n] if with_labels else input_getters(n)
             samples: Any = Samples(listed(items), getters, dataset.blocks[:n], dataset.paths[:n])
-        elif isinstance(self.train.batches, InMemory):
+        elif isinstance(self.train.batches, InMemory | InMemoryViews):
             x, y = items if with_labels else (items, None)
             new = new_rows(x, self.train.batches.tensors[0])
             samples = ArrayDataset((new,) if y is None else (new, encode_with(self.targets[0], y)))

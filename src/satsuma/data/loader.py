@@ -16,12 +16,12 @@ from satsuma.data.arrays import ArrayDataset, ArrayViews, to_tensor
 from satsuma.data.buffers import Buffers
 from satsuma.data.collate import collate
 from satsuma.data.finished import Finished
+from satsuma.data.in_memory import InMemory, InMemoryViews
 from satsuma.data.processes import WorkerProcesses
-from satsuma.data.seeds import as_seed, epoch_order
+from satsuma.data.seeds import as_seed
 from satsuma.data.streamed import (
     BatchMaker,
     Streamed,
-    count_batches,
     one_of,
     pick_worker_kind,
     sample_name,
@@ -31,40 +31,6 @@ from satsuma.data.transforms import BatchSteps
 from satsuma.errors import spelled, spelled_class
 
 AS_BEFORE = BatchSteps(())  # told from others by its identity: the steps of the loader that a new one is made from
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InMemory:
-    """Batches by indexing whole tensors [N *dims], never item by item.
-
-    Of several `views` of the samples, epoch `first_epoch` takes the first, and each later one the next, in turn.
-    """
-
-    views: tuple[tuple[Tensor, ...], ...]
-    batch_size: int
-    shuffle: bool
-    drop_last: bool
-    seed: int
-    first_epoch: int = 0
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """The first view, which most often is the only one."""
-        return self.views[0]
-
-    def __len__(self) -> int:
-        return count_batches(len(self.tensors[0]), self.batch_size, self.drop_last)
-
-    def epoch(self, epoch: int, *, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        """Batches of one epoch from batch `start` on."""
-        tensors = self.views[(epoch - self.first_epoch) % len(self.views)]
-        if self.shuffle:
-            order = epoch_order(len(tensors[0]), self.seed, epoch).to(tensors[0].device)
-            for take in torch.split(order, self.batch_size)[start : len(self)]:
-                yield tuple([t.index_select(0, take) for t in tensors])
-        else:
-            for i in range(start * self.batch_size, len(self) * self.batch_size, self.batch_size):
-                yield tuple([t[i : i + self.batch_size] for t in tensors])
 
 
 @dataclass(slots=True)
@@ -149,7 +115,7 @@ class DataLoader:
         kind = pick_worker_kind(worker_kind, dataset, workers)
         arrays = in_memory_tensors(dataset)
         self.bare = isinstance(arrays, Tensor)  # a data set of values, not of pairs: batches are no tuples
-        self.batches: InMemory | Streamed
+        self.batches: InMemory | InMemoryViews | Streamed
         if arrays is None:
             maker = BatchMaker(
                 dataset=made_for(dataset, self.device),
@@ -166,16 +132,13 @@ class DataLoader:
                 processes=worker_processes(maker, workers) if kind == "processes" else None,
             )
         else:
-            tensors = (arrays,) if isinstance(arrays, Tensor) else arrays
-            viewed = isinstance(dataset, ArrayViews)
-            self.batches = InMemory(
-                views=dataset.views if viewed else (tensors,),
-                batch_size=batch_size,
-                shuffle=shuffle,
-                drop_last=drop_last,
-                seed=seed,
-                first_epoch=dataset.first_epoch if viewed else 0,
+            views = dataset.views if isinstance(dataset, ArrayViews) else (as_tuple(arrays),)
+            held = tuple(
+                InMemory(tensors=view, batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, seed=seed)
+                for view in views
             )
+            several = isinstance(dataset, ArrayViews)
+            self.batches = InMemoryViews(views=held, first_epoch=dataset.first_epoch) if several else held[0]
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -228,7 +191,9 @@ class DataLoader:
         """A loader of the same batches on `device`; data in memory moves there once and for all."""
         moved = self.new(device=device)
         if isinstance(self.batches, InMemory):
-            there = tuple(tuple(t.to(device) for t in view) for view in self.batches.views)
+            moved.batches = moved_there(self.batches, device)
+        elif isinstance(self.batches, InMemoryViews):
+            there = tuple(moved_there(view, device) for view in self.batches.views)
             moved.batches = replace(self.batches, views=there)
         return moved
 
@@ -260,6 +225,14 @@ class DataLoader:
             device=self.device if device is None else device,
             n_inp=self.n_inp,
         )
+
+
+def as_tuple(arrays: tuple[Tensor, ...] | Tensor) -> tuple[Tensor, ...]:
+    return (arrays,) if isinstance(arrays, Tensor) else arrays
+
+
+def moved_there(batches: InMemory, device: torch.device | str) -> InMemory:
+    return replace(batches, tensors=tuple(t.to(device) for t in batches.tensors))
 
 
 def in_memory_tensors(dataset: Any) -> tuple[Tensor, ...] | Tensor | None:

@@ -82,6 +82,35 @@ class PlainPath:
         yield self.block.to_tensor(part)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelPath:
+    """`block.load`, then `block.to_tensor`: of what no transform is for, such as a class."""
+
+    block: Block
+
+    random = False
+    needs_processes = False
+
+    def for_device(self, device: torch.device) -> "LabelPath":
+        return self
+
+    def timed(self, value: Any, rng: np.random.Generator | None) -> dict[str, float]:
+        return {}
+
+    def __call__(
+        self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
+    ) -> tuple[torch.Tensor, Any]:
+        return self.block.to_tensor(self.block.load(value)), frame
+
+    def walk(self, value: Any) -> Iterator[Any]:
+        """For `summary`: each step's name before it runs, then what it gave."""
+        yield type(self.block).__name__
+        part = self.block.load(value)
+        yield part
+        yield "to_tensor"
+        yield self.block.to_tensor(part)
+
+
 def called(transform: Callable[..., Any], part: Any, **rng: Any) -> Any:
     """`transform(part)`; a failure is told with its name."""
     try:
@@ -103,5 +132,5 @@ def block_path(
         return path, make_steps(rest)
     steps = block.batch_steps().transforms
     if not block.takes_tfms:
-        return PlainPath(block, make_steps(())), make_steps(steps)
+        return LabelPath(block), make_steps(steps)
     return PlainPath(block, make_steps(item_tfms)), make_steps(steps + tuple(batch_tfms))

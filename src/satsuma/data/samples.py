@@ -57,14 +57,15 @@ class Samples:
 
     def parts(self, index: int, rng: np.random.Generator | None, outs: Sequence[np.ndarray | None]) -> list[Any]:
         """A sample's parts, pictures as arrays [H W C], written into `outs` where they fit."""
-        found, frame = [], None
+        found: list[Any] = []
+        frame = None
         several = rng is not None and sum(path.random for path in self.paths) > 1
-        for getter, path, block, out in zip(self.getters, self.paths, self.blocks, outs, strict=True):
+        for getter, path, out in zip(self.getters, self.paths, outs, strict=True):
             value = get_value(getter, self.items[index])
             try:
                 part, went = path(value, same_draws(rng) if several else rng, frame, out)
             except Exception as error:
-                raise self.told(error, index, block) from (error.__cause__ or error)
+                raise self.told(error, index, self.blocks[len(found)]) from (error.__cause__ or error)
             frame = went if frame is None else frame
             found.append(part)
         return found

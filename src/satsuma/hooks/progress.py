@@ -41,7 +41,8 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """
+    """Seconds, minutes or hours as a clock shows them.
+
     >>> duration(0.314), duration(75), duration(3700)
     ('0.31s', '1:15', '1:01:40')
     """
@@ -52,6 +53,7 @@ def duration(seconds: float) -> str:
 
 
 def table_line(cells: list[str], header: list[str]) -> str:
+    """The cells right-aligned under the header's names."""
     widths = [5, *(max(len(name), WIDTH) for name in header[1:])]
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 

@@ -1,5 +1,6 @@
 """What a learner chooses when it is not told: the loss by the target, the model by its name."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from satsuma.functional.losses import binary_cross_entropy, cross_entropy, mse
 from satsuma.hooks.checkpoint import Checkpoint
 from satsuma.learner.arguments import refuse_part
 from satsuma.learner.checks import run_model
-from satsuma.nn.registry import image_model
+from satsuma.nn.registry import image_model_maker
 from satsuma.train.evaluate import evaluation_mode, named_metrics
 from satsuma.train.loop import kept_random_states
 from satsuma.vision.blocks import ImageBlock
@@ -53,16 +54,21 @@ def model_outputs(dls: DataLoaders) -> int:
     return outputs
 
 
-def build_model(model: Any, dls: DataLoaders, seed: int) -> nn.Module:
-    """A module as it is; or made under `seed` from a function without arguments, or an architecture's name."""
-    if isinstance(model, nn.Module):
-        return model
+def model_maker(model: Any, dls: DataLoaders) -> Any:
+    """A module or a function as it is; the function, with its arguments, that an architecture's name stands for."""
     if not (isinstance(model, str) or callable(model)):
         raise TypeError(f"Learner: model is a torch.nn.Module, a function or a name; got a {type(model).__name__}")
+    return named_model(model, dls) if isinstance(model, str) else model
+
+
+def build_model(model: Any, seed: int) -> nn.Module:
+    """A module as it is; or made under `seed` by a function without arguments."""
+    if isinstance(model, nn.Module):
+        return model
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(mix_seed(seed, WEIGHTS))
     try:
-        built = named_model(model, dls) if isinstance(model, str) else model()
+        built = model()
     except TypeError as error:
         if not isinstance(model, type):
             raise
@@ -76,13 +82,13 @@ def build_model(model: Any, dls: DataLoaders, seed: int) -> nn.Module:
     return built
 
 
-def named_model(arch: str, dls: DataLoaders) -> nn.Module:
-    """The image model called `arch`, for the data's channels, classes and size."""
+def named_model(arch: str, dls: DataLoaders) -> functools.partial[Any]:
+    """What makes the image model called `arch`, for the data's channels, classes and size."""
     if not dls.blocks or not isinstance(dls.blocks[0], ImageBlock):
         raise ValueError(f"Learner: the model {arch!r} is for images, and the data has none; give a torch.nn.Module")
     outputs = model_outputs(dls)
     side = min(dls.one_batch()[0].shape[2:])
-    return image_model(arch, classes=outputs, in_channels=dls.blocks[0].channels, small_images=side <= SMALL_SIDE)
+    return image_model_maker(arch, outputs, dls.blocks[0].channels, side <= SMALL_SIDE)
 
 
 def listed_metrics(metrics: Any) -> tuple[Callable[..., Any], ...]:

@@ -2,18 +2,18 @@
 
 import functools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
 from satsuma.learner.arguments import refuse_stopping
+from satsuma.learner.beginnings import has_begun, note_begin, note_end
 from satsuma.learner.checks import explained
 from satsuma.learner.compiling import compile_once
 from satsuma.learner.freezing import set_frozen
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
 from satsuma.learner.running import one_cycle_run
+from satsuma.learner.scripts import write_end
 from satsuma.learner.table import EpochTable
 from satsuma.train.early_stopping import EarlyStopping, resolved
 from satsuma.train.fit import NonFiniteLossError, Observer, fit
@@ -24,23 +24,34 @@ if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
 Call = tuple[str, dict[str, Any]]  # a method's name and its arguments
-NO_FITS = ("freeze", "freeze_to", "unfreeze", "dls")  # calls that the recipe needs and that train nothing
 
 
-@contextmanager
-def recorded(learn: "Learner", call: Call) -> Iterator[None]:
-    """`call` stands in the recipe while it trains and after, unless it made no step."""
-    if learn.run_dir is not None and all(name in NO_FITS for name, _ in learn.calls):
-        refuse_used(learn.run_dir)
-    learn.calls.append(call)
-    begun = learn.epochs_done
-    if learn.run_dir is not None:
-        write_recipe(learn, learn.run_dir)
-    try:
-        yield
-    finally:
-        if learn.epochs_done == begun:  # nothing was trained
-            learn.calls = [other for other in learn.calls if other is not call]
+class Recorded:
+    """Within `with Recorded(learn, call)` and after it, `call` stands in the recipe, unless it made no step."""
+
+    def __init__(self, learn: "Learner", call: Call) -> None:
+        self.learn, self.call = learn, call
+        self.epochs, self.steps = learn.epochs_done, len(learn.recorder.losses)
+
+    def __enter__(self) -> None:
+        learn = self.learn
+        if learn.run_dir is not None and not has_begun(learn):
+            refuse_used(learn.run_dir)
+        note_begin(learn)
+        learn.calls.append(self.call)
+        if learn.run_dir is not None:
+            write_recipe(learn, learn.run_dir)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        learn = self.learn
+        if learn.epochs_done == self.epochs:  # nothing was trained
+            learn.calls = [other for other in learn.calls if other is not self.call]
+            return
+        name = "" if kind is None else kind.__name__
+        cause = "interrupted" if isinstance(error, KeyboardInterrupt) else name
+        note_end(learn, learn.epochs_done - self.epochs, len(learn.recorder.losses) - self.steps, cause)
+        if learn.run_dir is not None:
+            write_end(learn, learn.run_dir)
 
 
 def fitted(
@@ -53,7 +64,7 @@ def fitted(
         stopping = resolved(early_stopping, learn.metrics, learn.dls.valid is not None)
     if call is None:
         return trained(learn, run, n_epoch, stopping)
-    with recorded(learn, call):
+    with Recorded(learn, call):
         return trained(learn, run, n_epoch, stopping)
 
 
@@ -118,7 +129,7 @@ def fine_tuned(
     refuse_stopping(early_stopping)
     rows = EpochTable()
     cycle = functools.partial(one_cycle_run, learn, div_final=div_final, moms=moms, wd=wd)
-    with recorded(learn, call):
+    with Recorded(learn, call):
         if freeze_epochs:
             set_frozen(learn, -1)
             run = cycle(freeze_epochs, slice(base_lr), div=25.0, pct_start=0.99)

@@ -25,6 +25,7 @@ from satsuma.learner.arguments import (
     refuse_settings,
     whole_epochs,
 )
+from satsuma.learner.beginnings import Past, note_built, without_cache
 from satsuma.learner.checks import check_first_batch
 from satsuma.learner.choices import (
     build_model,
@@ -33,11 +34,13 @@ from satsuma.learner.choices import (
     listed_hooks,
     listed_metrics,
     make_checkpoint,
+    model_maker,
 )
 from satsuma.learner.compiling import CompileCost
 from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
+from satsuma.learner.peeling import peel_learner
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
 from satsuma.learner.recording import data_recipe, given_arguments, result_facts, weights_path
 from satsuma.learner.resizing import changed_loaders
@@ -61,6 +64,8 @@ from satsuma.train.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from satsuma.peel.script import Script
 
 
 class Learner:
@@ -120,7 +125,8 @@ class Learner:
         self.device = pick_device(device)
         self._dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
-        self.model = placed_model(build_model(model, self.dls, self.seed), self.device)
+        self.maker = model_maker(model, self.dls)
+        self.model = placed_model(build_model(self.maker, self.seed), self.device)
         initialise_lazy(self.model, self.dls, self.seed, self.device)
         chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
         self.loss_func: Callable[..., Tensor] = chosen.to(self.device) if isinstance(chosen, nn.Module) else chosen
@@ -147,8 +153,9 @@ class Learner:
         self.title = model if isinstance(model, str) else type(self.model).__name__
         self.made: tuple[str, dict[str, Any]] = ("Learner", {})  # the function that made it, for the recipe
         self.normalize: Any = None  # what the data are normalised by, where that follows the model's weights
-        self.first_data: dict[str, Any] | None = None  # the recipe of the first loaders, once there are others
         self.features_of: FeaturesOf | None = None  # where this learner's data come from, if they are features
+        self.past = Past()
+        note_built(self)
 
     @property
     def dls(self) -> DataLoaders:
@@ -157,9 +164,9 @@ class Learner:
 
     @dls.setter
     def dls(self, dls: DataLoaders) -> None:
-        self.first_data = self.first_data or data_recipe(self._dls)
-        self._dls = changed_loaders(self, dls)
-        self.checked = False
+        changed = changed_loaders(self, dls)
+        self.past.loaders.append(without_cache(self._dls))
+        self._dls, self.checked = changed, False
         self.calls.append(("dls", {"data": data_recipe(self._dls)}))
 
     @property
@@ -420,8 +427,10 @@ class Learner:
 
     def load(self, file: str | Path) -> "Learner":
         """Read weights that `save` (or the checkpoint hook) wrote. `ValueError` names layers that do not fit."""
-        load_weights(self.model, weights_path(self.path, file))
+        path = weights_path(self.path, file)
+        load_weights(self.model, path)
         self.weights_epoch = None
+        self.calls.append(("load", {"file": path.absolute()}))
         return self
 
     def export(self, file: str | Path | None = None) -> Path:
@@ -444,6 +453,17 @@ class Learner:
 
         default = Path("report.html") if self.run_dir is None else self.run_dir / "report.html"
         return write_learner_report(self, default if file is None else Path(file))
+
+    @spelled
+    def peel(self, depth: str = "torch") -> "Script":
+        """This run as one file of plain Python, with the same losses: before, during or after training.
+
+        `depth`: what it still uses: "loop" (Satsuma without learner and recipe), "torch", "tensors" (of torch, nothing
+        else of it) or "numpy". Raises `PeelError` naming the part that no script can hold, and why.
+
+        >>> learn.peel("torch").save("train.py")  # doctest: +SKIP
+        """
+        return peel_learner(self, depth)
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """The model's parameters."""

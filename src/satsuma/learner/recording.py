@@ -1,5 +1,6 @@
 """What a learner writes about itself: its recipe as JSON and as code, and what to say when the loss breaks."""
 
+import dataclasses
 import inspect
 import json
 import math
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor
 
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.learner.beginnings import NO_FITS, loaders_in_turn
 from satsuma.learner.table import row_of
-from satsuma.ship.code import to_code
-from satsuma.ship.recipe import opaque_parts, to_recipe
-from satsuma.train.checkpoint import write_whole
+from satsuma.ship.code import path_code, to_code
+from satsuma.ship.recipe import described, opaque_parts, to_recipe
+from satsuma.train.checkpoint import save_tensors, write_whole
 from satsuma.train.fit import NonFiniteLossError
 from satsuma.version import __version__
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
 SHOWN = 8  # items of a batch that a message lists
+FIRST_WEIGHTS = "checkpoints/first.safetensors"  # below the run's folder
+LOADER_OPTIONS = ("bs", "seed", "drop_last", "on_unreadable")  # of `dataloaders`, as the script gives them
 
 
 def learner_recipe(learn: "Learner") -> dict[str, Any]:
@@ -49,17 +53,31 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
         "compile": learn.compile,
     }
     return {
-        "data": learn.first_data or data_recipe(learn.dls),
+        "data": data_recipe(loaders_in_turn(learn)[0]),
         "model": to_recipe(model),
         **({} if learn.made[0] == "Learner" else {"made": call_recipe(*learn.made)}),
         "settings": {name: to_recipe(value) for name, value in settings.items()},
+        **({"hooks": [described(hook) for hook in learn.hooks]} if learn.hooks else {}),
+        **beginning_recipe(learn),
         "fits": [call_recipe(name, call) for name, call in learn.calls],
+        "ends": [dataclasses.asdict(end) for end in learn.past.ends],
+        "weights_epoch": learn.weights_epoch,
         "versions": {"satsuma": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
+def beginning_recipe(learn: "Learner") -> dict[str, Any]:
+    """Where the weights before the first step come from, as far as the seed does not give them; and their digest."""
+    past, found = learn.past, {}
+    if past.weights_file is not None:
+        found["weights_file"] = to_recipe(past.weights_file.absolute())
+    if past.first is not None and learn.run_dir is not None:
+        found["first_weights"] = to_recipe((learn.run_dir / FIRST_WEIGHTS).absolute())
+    return {**found, "first_digest": past.first_digest}
+
+
 def data_recipe(dls: DataLoaders) -> dict[str, Any]:
-    """The loaders as JSON."""
+    """The loaders as JSON; `skipped`: the files that were left out and why, `items`: how many are in each loader."""
     return {
         "block": None if dls.block is None else to_recipe(dls.block),
         "source": to_recipe(Path(dls.source).absolute())  # the recipe may be run from anywhere
@@ -69,7 +87,8 @@ def data_recipe(dls: DataLoaders) -> dict[str, Any]:
         "seed": dls.train.seed,
         "workers": dls.train.workers,
         "drop_last": dls.train.drop_last,
-        **({"on_unreadable": "skip"} if dls.report.unreadable else {}),
+        "items": [len(loader.dataset) for loader in dls.loaders],
+        **({"on_unreadable": "skip", "skipped": to_recipe(dls.report.unreadable)} if dls.report.unreadable else {}),
     }
 
 
@@ -79,8 +98,10 @@ def call_recipe(name: str, call: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_recipe(learn: "Learner", folder: Path) -> None:
-    """Write `recipe.json` and `recipe.py` into the run's folder."""
+    """Write `recipe.json` and `recipe.py` into the run's folder, and once the first weights if only it has them."""
     recipe = learner_recipe(learn)
+    if learn.past.first is not None and not learn.past.ends:
+        save_tensors(learn.past.first, folder / FIRST_WEIGHTS)
     write_whole(folder / "recipe.json", (json.dumps(recipe, indent=1) + "\n").encode())
     write_whole(folder / "recipe.py", recipe_code(recipe, folder.name).encode())
 
@@ -90,7 +111,7 @@ def recipe_code(recipe: dict[str, Any], name: str) -> str:
     imports = {"import satsuma as sm"}
     settings = recipe["settings"]
     lines = [f"    {k}={to_code(v, imports)}," for k, v in settings.items() if not left_out(k, v)]
-    fits = [fit_code(call, imports) for call in recipe["fits"]]
+    fits = fit_lines(recipe, imports)
     if "made" in recipe:
         made = recipe["made"]
         method, given = made["method"], {k: v for k, v in made["arguments"].items() if k != "arch"}
@@ -112,14 +133,28 @@ def data_code(data: dict[str, Any], imports: set[str]) -> str:
     if data["block"] is None:
         return "..."
     parts = "".join(f"    {k}={to_code(v, imports)},\n" for k, v in data["block"]["kwargs"].items())
-    options = call_arguments({k: v for k, v in data.items() if k not in ("block", "source", "workers")}, imports)
+    options = call_arguments({k: v for k, v in data.items() if k in LOADER_OPTIONS}, imports)
     return f"sm.DataBlock(\n{parts}).dataloaders({to_code(data['source'], imports)}, {options})"
+
+
+def fit_lines(recipe: dict[str, Any], imports: set[str]) -> list[str]:
+    """The calls as lines; before them, the weights to begin with if only the run's folder has them."""
+    calls, lines = recipe["fits"], []
+    if "first_weights" in recipe:  # what was loaded before the first fit is in them
+        lines = [f"learn.load({path_code(recipe['first_weights'], imports)})"]
+        fits = [i for i, call in enumerate(calls) if call["method"] not in NO_FITS]
+        calls = [call for i, call in enumerate(calls) if call["method"] != "load" or i > fits[0]]
+    return lines + [fit_code(call, imports) for call in calls]
 
 
 def fit_code(call: dict[str, Any], imports: set[str]) -> str:
     """A call as a line of the script."""
     if call["method"] == "dls":
         return "learn.dls = " + data_code(call["arguments"]["data"], imports)
+    if call["method"] == "changed":
+        return "# here the weights were changed by something else than a fit"
+    if call["method"] == "load":
+        return f"learn.load({to_code(call['arguments']['file'], imports)})"
     return f"learn.{call['method']}({call_arguments(call['arguments'], imports)})"
 
 

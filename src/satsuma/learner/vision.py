@@ -13,6 +13,7 @@ from satsuma.data.blocks import TransformBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.transforms import BatchSteps
 from satsuma.errors import nearest, spelled
+from satsuma.learner.beginnings import note_built
 from satsuma.learner.choices import model_outputs
 from satsuma.learner.freezing import set_frozen
 from satsuma.learner.learner import Learner
@@ -128,6 +129,8 @@ def vision_learner(
         assert isinstance(learn.model, TransferModel)
         file = load_pretrained(learn.model, weights)
         learn.title = f"{name} pretrained ({file.name})"
+        learn.past.weights_file = file
+        note_built(learn)
         set_frozen(learn, -1)
     learn.made = ("vision_learner", {"arch": name, **given_arguments(vision_learner, source)})
     return learn

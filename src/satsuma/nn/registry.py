@@ -1,5 +1,6 @@
 """Image models by name."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,8 +38,14 @@ def image_model(arch: str, *, classes: int, in_channels: int = 3, small_images: 
     Traceback (most recent call last):
     ValueError: image_model: unknown architecture 'resnet81': did you mean 'resnet18'?
     """
+    built: nn.Module = image_model_maker(arch, classes, in_channels, small_images)()
+    return built
+
+
+def image_model_maker(arch: str, classes: int, in_channels: int, small_images: bool) -> functools.partial[Any]:
+    """The architecture's function with its arguments, as `image_model` calls it."""
     if arch not in ARCHITECTURES:
         raise ValueError(f"image_model: unknown architecture {arch!r}: {nearest(arch, ARCHITECTURES)}")
     if arch in RESNETS:
-        return RESNETS[arch](classes, in_channels, small_images=small_images)
-    return ARCHITECTURES[arch](classes=classes, in_channels=in_channels)
+        return functools.partial(RESNETS[arch], classes, in_channels, small_images=small_images)
+    return functools.partial(ARCHITECTURES[arch], classes=classes, in_channels=in_channels)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-LayerGroups = nn.Module | Sequence[Sequence[nn.Parameter]]
+LayerGroups = nn.Module | Sequence[Sequence[nn.Parameter] | nn.Module]
 
 
 def param_groups(
@@ -17,9 +17,10 @@ def param_groups(
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: each layer group split into what decays (matrices, kernels) and what does not.
 
-    model_or_groups: a model is one layer group; or lists of parameters, one a layer group. Frozen parameters are left
-    out, and so are groups that they leave empty. weight_decay: None leaves the optimiser's own. no_decay_bias_norm:
-    parameters with fewer than two dimensions (biases, normalisation) get weight decay 0; False: they are as all others.
+    model_or_groups: a model is one layer group; or lists of parameters, or modules, one a layer group. Frozen
+    parameters are left out, and so are groups that they leave empty. weight_decay: None leaves the optimiser's own.
+    no_decay_bias_norm: parameters with fewer than two dimensions (biases, normalisation) get weight decay 0; False:
+    they are as all others.
     Each group has "params", "layer_group" (its number) and, where set here, "weight_decay".
 
     >>> model = nn.Linear(5, 3)
@@ -107,7 +108,6 @@ def build_optimizer(
 
 
 def listed_layer_groups(model_or_groups: LayerGroups) -> list[list[nn.Parameter]]:
-    """Layer groups as lists; a model is a single one."""
-    if isinstance(model_or_groups, nn.Module):
-        return [list(model_or_groups.parameters())]
-    return [list(parameters) for parameters in model_or_groups]
+    """Layer groups, given as modules or parameters, as lists of parameters; a model is a single one."""
+    groups = [model_or_groups] if isinstance(model_or_groups, nn.Module) else model_or_groups
+    return [list(group.parameters() if isinstance(group, nn.Module) else group) for group in groups]

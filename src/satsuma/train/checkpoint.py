@@ -34,7 +34,12 @@ def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str] | Non
     weights = {  # cloned, since a file cannot hold layers that share their weights
         name: t.detach().cpu().contiguous().clone() for name, t in model.state_dict().items()
     }
-    write_whole(path, save(weights, dict(metadata or {})))
+    return save_tensors(weights, path, metadata)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """Tensors on the CPU, each in memory of its own, as a safetensors file."""
+    write_whole(path, save({name: t.contiguous() for name, t in tensors.items()}, dict(metadata or {})))
     return path
 
 

@@ -79,15 +79,20 @@ def add_gradients(run: Run, batch: tuple[Tensor, ...], micro: int | None) -> Ten
     """Backward through the batch, in slices if asked; its loss []."""
     n = len(batch[0])
     if micro is None or n <= micro:
-        loss = run.objective(run.model, *batch)
-        scaled(run, loss).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        return backward(run, batch)
     losses = []
     for part in zip(*(torch.split(t, micro) for t in batch), strict=True):
         loss = run.objective(run.model, *part) * (len(part[0]) / n)  # exact for a short last slice
         scaled(run, loss).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return torch.stack(losses).sum()
+
+
+def backward(run: Run, batch: tuple[Tensor, ...]) -> Tensor:
+    """Adds the gradients of the batch's loss to the parameters'; the loss []."""
+    loss = run.objective(run.model, *batch)
+    scaled(run, loss).backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
 def scaled(run: Run, loss: Tensor) -> Tensor:

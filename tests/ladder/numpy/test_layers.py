@@ -13,7 +13,6 @@ from satsuma.ladder.numpy.layers import Dropout, GaussianNoise, Linear, Sequenti
 from satsuma.ladder.numpy.model import (
     load_state,
     named_layers,
-    named_parameters,
     set_dtype,
     set_training,
     state,
@@ -188,9 +187,9 @@ def nested():
 
 def test_names_are_torchs():
     model = twin(nested())
-    assert list(named_parameters(model)) == [name for name, _ in nested().named_parameters()]
+    assert list(model.parameters) == [name for name, _ in nested().named_parameters()]
     assert state(model).keys() == nested().state_dict().keys()
-    assert list(named_parameters(twin(nn.Linear(3, 2)))) == ["weight", "bias"]
+    assert list(twin(nn.Linear(3, 2)).parameters) == ["weight", "bias"]
     assert [name for name, _ in named_layers(model)] == ["0.", "1.0.", "1.1.", "1.2.", "2."]
 
 
@@ -204,7 +203,7 @@ def test_state_goes_there_and_back():
 
 
 def test_load_state_refuses_what_does_not_fit():
-    model = Sequential(Linear(3, 2))
+    model = Sequential(Linear(3, 2, Generator(0)))
     with pytest.raises(ValueError, match=r"0\.bias"):
         load_state(model, {"0.weight": np.zeros((2, 3))})
     with pytest.raises(ValueError, match="shape"):
@@ -212,7 +211,7 @@ def test_load_state_refuses_what_does_not_fit():
 
 
 def test_set_training_reaches_every_layer_that_cares():
-    model = Sequential(Linear(3, 2), Sequential(Dropout(0.5, Generator(0), bernoulli)))
+    model = Sequential(Linear(3, 2, Generator(0)), Sequential(Dropout(0.5, Generator(0), bernoulli)))
     set_training(model, False)
     assert not model.layers[1].layers[0].training
 

@@ -16,9 +16,8 @@ from satsuma.functional import losses as production
 from satsuma.functional import metrics as production_metrics
 from satsuma.ladder.numpy import losses, metrics, weighted_losses
 from satsuma.ladder.numpy.losses import binary_loss, indicator, mnist_loss
-from satsuma.ladder.numpy.mixing import mixup
-from satsuma.ladder.numpy.model import named_gradients
-from satsuma.ladder.numpy.penalties import add_penalty_gradients, l1_penalty, l2_penalty
+from satsuma.ladder.numpy.mixing import mixup, mixup_values
+from satsuma.ladder.numpy.penalties import add_l1_gradients, add_l2_gradients, l1_penalty, l2_penalty, penalised_weights
 from satsuma.ladder.numpy.seeds import numpy_generator
 from satsuma.train.mixing import MixUp
 from satsuma.train.objectives import supervised_mixed
@@ -124,7 +123,24 @@ def test_mixup_is_the_librarys(b, k, seed, alpha, label_smoothing):
     logits = ours.forward(blends)
     assert_equal(losses.cross_entropy(logits, wanted, label_smoothing=label_smoothing), theirs)
     ours.backward(losses.cross_entropy_gradient(logits, wanted, label_smoothing=label_smoothing))
-    assert_equal(named_gradients(ours)["1.weight"], model[1].weight.grad)
+    assert_equal(ours.gradients["1.weight"], model[1].weight.grad)
+
+
+@given(b=small, k=small, seed=seeds, alpha=st.floats(0.1, 3), label_smoothing=st.sampled_from([0.0, 0.1]))
+@settings(deadline=None, max_examples=20)
+def test_mixup_of_yes_or_no_is_the_librarys(b, k, seed, alpha, label_smoothing):
+    x, targets = numbers(b, 3, seed=seed), (numbers(b, k, seed=seed + 1) > 0).double()
+    model = nn.Linear(3, k).double()
+    loss_func = partial(production.binary_cross_entropy, label_smoothing=label_smoothing)
+    batch = MixUp(alpha)(x, targets, rng=production_generator(seed, MIX, 0, 5))
+    theirs = supervised_mixed(model, *batch, loss_func=loss_func)
+    theirs.backward()
+    blends, wanted = mixup_values(x.numpy(), targets.numpy(), alpha=alpha, rng=numpy_generator(seed, MIX, 0, 5))
+    ours = twin(model)
+    logits = ours.forward(blends)
+    assert_equal(losses.binary_cross_entropy(logits, wanted, label_smoothing=label_smoothing), theirs)
+    ours.backward(losses.binary_cross_entropy_gradient(logits, wanted, label_smoothing=label_smoothing))
+    assert_equal(ours.gradients["weight"], model.weight.grad)
 
 
 @pytest.mark.parametrize(("name", "options"), [*VALUES, *YES_NO, *CLASSES])
@@ -176,6 +192,12 @@ def test_metrics(n, k, seed):
     for name in ("accuracy", "error_rate"):
         theirs = getattr(production_metrics, name)(predictions, targets)
         assert_equal(getattr(metrics, name)(predictions.numpy(), targets.numpy()), theirs, 1e-6)
+    for best in range(1, k + 1):
+        theirs = production_metrics.top_k_accuracy(predictions, targets, k=best)
+        assert_equal(metrics.top_k_accuracy(predictions.numpy(), targets.numpy(), k=best), theirs, 1e-6)
+    for name in ("rmse", "r2_score"):
+        wanted = numbers(n + 1, k, seed=seed + 2), numbers(n + 1, k, seed=seed + 3)
+        assert_equal(getattr(metrics, name)(*(w.numpy() for w in wanted)), getattr(production_metrics, name)(*wanted))
     yes = (numbers(n, k, seed=seed + 1) > 0).long()
     for options in ({}, {"threshold": 0.7}, {"sigmoid": False}):
         theirs = production_metrics.binary_accuracy(predictions, yes, **options)
@@ -192,6 +214,8 @@ def test_penalties():
     assert_equal(l1_penalty(matrices), production.l1_penalty(trained))
     assert_equal(l2_penalty(matrices), production.l2_penalty(trained))
     gradients = {name: np.ones_like(w) for name, w in arrays.items()}
-    add_penalty_gradients(arrays, gradients, l1=0.3, l2=0.7)
+    add_l1_gradients(arrays, gradients, l1=0.3)
+    add_l2_gradients(arrays, gradients, l2=0.7)
+    assert [w.shape for w in penalised_weights(arrays)] == [w.shape for w in matrices]
     for name, w in weights.items():
         assert_equal(gradients[name] - 1, np.zeros(3) if w.grad is None else w.grad)

@@ -5,9 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ladder.numpy.twin import assert_equal, numbers
+from tests.ladder.numpy.twin import assert_equal, numbers, twin_optimizer, twin_step
 
-from satsuma.ladder.numpy import optimizers
 from satsuma.ladder.numpy.groups import clip_gradients, param_groups
 from satsuma.ladder.numpy.optimizers import SGD
 from satsuma.optim import optimizers as production
@@ -40,10 +39,9 @@ def take_steps(theirs, ours, tensors, arrays, *, steps, seed=0, change=None):
         for name, tensor in tensors.items():
             tensor.grad = gradients[name]
         if change is not None:
-            change(theirs.param_groups, step)
-            change(ours.param_groups, step)
+            change(theirs, ours, step)
         theirs.step()
-        ours.step({name: g.numpy() for name, g in gradients.items()})
+        twin_step(ours, {name: g.numpy().copy() for name, g in gradients.items()})
         for name, tensor in tensors.items():
             assert_equal(arrays[name], tensor)
 
@@ -55,18 +53,23 @@ def test_takes_torchs_steps(name, options, weight_decay, lr, seed):
     options = options if weight_decay is None else {**options, "weight_decay": weight_decay}
     tensors, arrays = start(seed)
     theirs = getattr(production, name)(tensors.values(), lr=lr, **options)
-    ours = getattr(optimizers, name)(arrays, lr=lr, **options)
+    ours = twin_optimizer(name, arrays, lr=lr, **options)
     take_steps(theirs, ours, tensors, arrays, steps=7, seed=seed)
 
 
-def one_cycle_like(groups, step):
-    """A rate and a momentum that change at every step, as `satsuma.train.loop.set_rates` sets them."""
-    for group in groups:
+def one_cycle_like(theirs, ours, step):
+    """A rate and a momentum that change at every step, as `satsuma.train` sets them."""
+    momentum = 0.95 - 0.02 * step
+    for group in theirs.param_groups:
         group["lr"] = group["base_lr"] * (0.5 + 0.3 * step)
         if "betas" in group:
-            group["betas"] = (0.95 - 0.02 * step, group["betas"][1])
+            group["betas"] = (momentum, group["betas"][1])
         elif group.get("momentum"):
-            group["momentum"] = 0.95 - 0.02 * step
+            group["momentum"] = momentum
+    for group in ours.param_groups:
+        group["lr"] = group["base_lr"] * (0.5 + 0.3 * step)
+    if hasattr(ours, "momentum"):
+        ours.momentum = momentum
 
 
 @pytest.mark.parametrize(("name", "options"), RULES)
@@ -78,9 +81,9 @@ def test_groups_with_rates_of_their_own_under_a_schedule(name, options):
         {"params": [tensors["0.bias"]], "weight_decay": 0.0, "base_lr": 0.05},
     ]
     theirs = getattr(production, name)(groups, lr=0.05, **options)
-    groups = param_groups(arrays, weight_decay=0.1)
-    groups[0]["lr"] = 0.02
-    ours = getattr(optimizers, name)(arrays, lr=0.05, groups=groups, **options)
+    groups = param_groups(arrays, lr=0.05, weight_decay=0.1)
+    groups[0]["base_lr"] = 0.02
+    ours = twin_optimizer(name, arrays, lr=0.05, groups=groups, **options)
     assert [group["base_lr"] for group in ours.param_groups] == [0.02, 0.05]
     take_steps(theirs, ours, tensors, arrays, steps=7, change=one_cycle_like)
 
@@ -88,7 +91,7 @@ def test_groups_with_rates_of_their_own_under_a_schedule(name, options):
 def test_what_is_in_no_group_stays_as_it_is():
     _, arrays = start()
     before = arrays["0.weight"].copy()
-    SGD(arrays, lr=1.0, groups=[{"params": ["0.bias"]}]).step({"0.bias": np.ones(3)})
+    SGD(arrays, [{"params": ["0.bias"], "lr": 1.0}]).step({"0.bias": np.ones(3)})
     assert (arrays["0.weight"] == before).all()
 
 
@@ -98,13 +101,13 @@ def test_float32_stays_float32_and_torchs(name, options):
     tensors = {k: t.float() for k, t in tensors.items()}
     arrays = {k: a.astype(np.float32) for k, a in arrays.items()}
     theirs = getattr(production, name)(tensors.values(), lr=0.01, **options)
-    ours = getattr(optimizers, name)(arrays, lr=0.01, **options)
+    ours = twin_optimizer(name, arrays, lr=0.01, **options)
     for step in range(10):
         gradients = {k: numbers(*t.shape, seed=step).float() for k, t in tensors.items()}
         for k, t in tensors.items():
             t.grad = gradients[k]
         theirs.step()
-        ours.step({k: g.numpy() for k, g in gradients.items()})
+        twin_step(ours, {k: g.numpy().copy() for k, g in gradients.items()})
     for k, t in tensors.items():
         assert arrays[k].dtype == np.float32
         assert_equal(arrays[k], t, 2e-6)
@@ -125,12 +128,12 @@ def test_clipping(max_norm, seed):
 def test_functions_that_can_be_solved():
     """LESSONS E.5: x² + x has its minimum at -1/2; u² + u + 1 from u = 20, rate 0.3, twelve steps."""
     x = np.array([3.0])
-    descent = SGD({"x": x}, lr=0.1)
+    descent = SGD({"x": x}, [{"params": ["x"], "lr": 0.1}])
     for _ in range(200):
         descent.step({"x": 2 * x + 1})
     assert x[0] == pytest.approx(-0.5, abs=1e-12)
     u = np.array([20.0])
-    descent = SGD({"u": u}, lr=0.3)
+    descent = SGD({"u": u}, [{"params": ["u"], "lr": 0.3}])
     for _ in range(12):
         descent.step({"u": 2 * u + 1})
     assert u[0] == pytest.approx(-0.5 + 20.5 * 0.4**12, abs=1e-12)  # each step leaves 1 - 2 * 0.3 of the distance

@@ -7,18 +7,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.ladder.numpy.twin import assert_equal, built, numbers, torch_state, twin
+from tests.ladder.numpy.twin import (
+    assert_equal,
+    built,
+    numbers,
+    torch_state,
+    twin,
+    twin_optimizer,
+    twin_step,
+)
 from torch import nn
 
+from satsuma.data.arrays import pixels_to_float as production_pixels
 from satsuma.data.loader import DataLoader
 from satsuma.data.seeds import STEP, mix_seed
 from satsuma.functional import losses as production
-from satsuma.ladder.numpy import activations, layers, losses, optimizers
-from satsuma.ladder.numpy.groups import clip_gradients, param_groups
-from satsuma.ladder.numpy.init import initialise, reset_parameters
-from satsuma.ladder.numpy.model import load_state, named_gradients, named_parameters, set_dtype, set_training, state
+from satsuma.ladder.numpy import activations, layers, losses
+from satsuma.ladder.numpy.groups import param_groups
+from satsuma.ladder.numpy.init import initialise
+from satsuma.ladder.numpy.model import load_state, set_dtype, set_training, state
 from satsuma.ladder.numpy.random import Generator
-from satsuma.ladder.numpy.seeds import epoch_order
+from satsuma.ladder.numpy.train import batch_order, pixels_to_float, predict
+from satsuma.ladder.numpy.train import train as numpy_train
 from satsuma.nn.cnn import small_cnn
 from satsuma.nn.init import INIT_SCHEMES
 from satsuma.nn.init import initialise as production_initialise
@@ -27,7 +37,7 @@ from satsuma.optim import optimizers as production_optimizers
 from satsuma.optim.groups import build_optimizer
 from satsuma.optim.schedules import one_cycle, one_cycle_momentum
 from satsuma.train.loop import train
-from satsuma.train.objectives import supervised
+from satsuma.train.objectives import penalised, supervised
 from satsuma.train.run import Run
 
 ACTIVATIONS = [nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh]
@@ -61,7 +71,7 @@ def assert_trains_alike(module, x, kind, loss, options, rule, rule_options, *, s
     generator = Generator(0)
     model = twin(module, generator)
     theirs = getattr(production_optimizers, rule)(module.parameters(), **rule_options)
-    ours = getattr(optimizers, rule)(named_parameters(model), **rule_options)
+    ours = twin_optimizer(rule, model.parameters, **rule_options)
     loss_func = partial(getattr(production, loss), **options)
     our_loss = partial(getattr(losses, loss), **options)
     our_gradient = partial(getattr(losses, f"{loss}_gradient"), **options)
@@ -80,7 +90,7 @@ def assert_trains_alike(module, x, kind, loss, options, rule, rule_options, *, s
         predictions = model.forward(batch.numpy())
         assert_equal(our_loss(predictions, y.numpy()), their_value, tolerance)
         model.backward(our_gradient(predictions, y.numpy()))
-        ours.step(named_gradients(model))
+        twin_step(ours, model.gradients)
     for name, weights in torch_state(module).items():
         assert_equal(state(model)[name], weights, tolerance)
     set_training(model, False)
@@ -154,8 +164,8 @@ def test_finite_differences_of_a_whole_network():
     ).double()
     model, x, y = twin(module), numbers(3, 1, 7, 7).numpy(), np.array([0, 2, 1])
     model.backward(losses.cross_entropy_gradient(model.forward(x), y))
-    for name, gradient in named_gradients(model).items():
-        weights = named_parameters(model)[name]
+    for name, gradient in model.gradients.items():
+        weights = model.parameters[name]
         gradient, slopes = gradient.copy(), np.zeros_like(weights)
         for place in np.ndindex(weights.shape):
             value = weights[place]
@@ -170,7 +180,7 @@ def test_finite_differences_of_a_whole_network():
 def test_the_worked_net():
     """LESSONS E.2: two inputs, three layers of two sigmoid units."""
     model = layers.Sequential(
-        *(part for _ in range(3) for part in (layers.Linear(2, 2), activations.Sigmoid())),
+        *(part for _ in range(3) for part in (layers.Linear(2, 2, Generator(0)), activations.Sigmoid())),
     )
     load_state(
         model,
@@ -198,9 +208,9 @@ def test_gradients_are_the_lessons_formulas(activation):
     model.backward(losses.cross_entropy_gradient(logits, labels))
     hidden = model.layers[1].forward(model.layers[0].forward(x))  # Z
     slope = {"Sigmoid": hidden * (1 - hidden), "Tanh": 1 - hidden**2, "ReLU": hidden > 0}[activation]
-    out = named_parameters(model)["2.weight"].T  # V [7 3]
+    out = model.parameters["2.weight"].T  # V [7 3]
     error = (activations.softmax(logits) - losses.indicator(labels, 3, x.dtype)) / len(x)  # (Y - T)/B
-    gradients = named_gradients(model)
+    gradients = model.gradients
     assert_equal(gradients["2.weight"].T, hidden.T @ error)
     assert_equal(gradients["2.bias"], error.sum(0))
     assert_equal(gradients["0.weight"].T, x.T @ (error @ out.T * slope))
@@ -223,8 +233,7 @@ def new_model(number):
 def test_new_models_have_torchs_numbers_to_the_bit(number, seed):
     torch.manual_seed(seed)
     module = new_model(number)
-    model = built(module, Generator(0))
-    reset_parameters(model, Generator(seed))
+    model = built(module, Generator(seed))
     for name, weights in torch_state(module).items():
         assert (state(model)[name] == weights).all()
 
@@ -234,8 +243,7 @@ def test_new_models_have_torchs_numbers_to_the_bit(number, seed):
 def test_initialise_gives_the_librarys_numbers(scheme, number):
     module = new_model(number)
     production_initialise(module, scheme=scheme, seed=42, std=0.05)
-    model = built(module, Generator(0))
-    reset_parameters(model, Generator(1))
+    model = built(module, Generator(1))
     initialise(model, scheme=scheme, seed=42, std=0.05)
     exact = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
     for name, weights in torch_state(module).items():
@@ -254,46 +262,82 @@ def test_initialise_in_float64():
         assert_equal(state(model)[name], weights, 1e-12)
 
 
-def test_the_librarys_own_run_from_its_seed():
-    """Order, first weights, dropout, one-cycle, clipping and AdamW: the losses of `satsuma.train.loop.train`."""
+RUNS = [
+    ("AdamW", {"weight_decay": 0.1}, {"max_norm": 0.5}),
+    ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}, {"l1": 0.01, "l2": 0.02}),
+    ("RMSprop", {}, {"input_noise": 0.1, "first_epoch": 3}),
+]
+
+
+@pytest.mark.parametrize(("rule", "options", "settings_"), RUNS, ids=str)
+def test_the_librarys_own_run_from_its_seed(rule, options, settings_):
+    """Order, first weights, dropout, one-cycle, clipping, penalties: the losses of `satsuma.train.loop.train`."""
     x, y = numbers(53, 12), torch.arange(53) % 3
     torch.manual_seed(42)
     module = mlp((12, 7, 3), dropout=0.2).double()
     total = 3 * 6
+    penalties = {k: v for k, v in settings_.items() if k in ("l1", "l2")}
+    shared = {k: v for k, v in settings_.items() if k in ("max_norm", "first_epoch")}
+    noise = settings_.get("input_noise", 0.0)
+    objective = partial(supervised, loss_func=production.cross_entropy, input_noise=noise)
     run = Run(
         model=module,
-        optimizer=build_optimizer(production_optimizers.AdamW, module, lr=0.05, weight_decay=0.1),
-        objective=partial(supervised, loss_func=production.cross_entropy),
+        optimizer=build_optimizer(partial(getattr(production_optimizers, rule), **options), module, lr=0.05),
+        objective=partial(penalised, objective=objective, **penalties) if penalties else objective,
         schedule=partial(one_cycle, total=total),
         momentum=partial(one_cycle_momentum, total=total),
-        max_norm=0.5,
         seed=42,
+        **shared,
     )
-    loader = DataLoader(list(zip(x, y, strict=True)), 10, True, seed=42)
+    loader = DataLoader(list(zip(x, y, strict=True)), 10, True, seed=7)
     with torch.random.fork_rng():
-        theirs = [step.loss.item() for step in train(run, loader, epochs=3)]
+        theirs = list(train(run, loader, epochs=3))
 
-    generator = Generator(0)
+    generator = Generator(42)
     model = built(mlp((12, 7, 3), dropout=0.2), generator)
-    reset_parameters(model, Generator(42))
     set_dtype(model, np.float64)
-    parameters = named_parameters(model)
-    optimizer = optimizers.AdamW(parameters, lr=0.05, groups=param_groups(parameters, weight_decay=0.1))
-    ours: list[float] = []
-    for epoch in range(3):
-        order = epoch_order(53, 42, epoch)
-        for start in range(0, 53, 10):
-            step, batch = len(ours), order[start : start + 10]
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_lr"] * one_cycle(step, total=total)
-                group["betas"] = (one_cycle_momentum(step, total=total), group["betas"][1])
-            generator.manual_seed(mix_seed(42, STEP, 0, step))
-            logits = model.forward(x.numpy()[batch])
-            ours.append(losses.cross_entropy(logits, y.numpy()[batch]))
-            model.backward(losses.cross_entropy_gradient(logits, y.numpy()[batch]))
-            gradients = named_gradients(model)
-            clip_gradients(gradients, max_norm=0.5)
-            optimizer.step(gradients)
-    assert_equal(ours, theirs)
+    parameters, decay = model.parameters, options.get("weight_decay", 0.0)
+    groups = param_groups(parameters, lr=0.05, weight_decay=decay)
+    momentum = options.get("momentum") or (0.9 if rule == "RMSprop" else 0.0)  # which a momentum schedule brings
+    kept = {k: v for k, v in options.items() if k not in ("momentum", "weight_decay")}
+    ours = list(
+        numpy_train(
+            model,
+            twin_optimizer(rule, parameters, lr=0.05, groups=groups, momentum=momentum, **kept),
+            x.numpy(),
+            y.numpy(),
+            loss_func=losses.cross_entropy,
+            loss_gradient=losses.cross_entropy_gradient,
+            batch_size=10,
+            epochs=3,
+            data_seed=7,
+            schedule=partial(one_cycle, total=total),
+            momentum=partial(one_cycle_momentum, total=total),
+            weight_decay=rule != "AdamW" and decay > 0,
+            generator=generator,
+            seed=42,
+            **settings_,
+        )
+    )
+    assert [(s.epoch, s.step) for s in ours] == [(s.epoch, s.step) for s in theirs]
+    assert_equal([s.lr for s in ours], [s.lr for s in theirs])
+    assert_equal([s.loss for s in ours], [s.loss.item() for s in theirs])
+    if "max_norm" in settings_:
+        assert_equal([s.grad_norm for s in ours], [s.grad_norm.item() for s in theirs])
     for name, weights in torch_state(module).items():
         assert_equal(state(model)[name], weights)
+    set_training(model, False)
+    assert_equal(predict(model, x.numpy(), batch_size=7), module.eval()(x))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_batches_are_the_loaders(shuffle, drop_last):
+    loader = DataLoader(np.arange(23.0), 5, shuffle, drop_last=drop_last, seed=3)
+    order = batch_order(23, 5, shuffle, drop_last, seed=3, epoch=2)
+    assert order.tolist() == torch.cat(list(loader.epoch(2))).tolist()
+
+
+def test_pixels_are_the_librarys():
+    pixels = torch.arange(256, dtype=torch.uint8)
+    assert (pixels_to_float(pixels.numpy()) == production_pixels(pixels).numpy()).all()

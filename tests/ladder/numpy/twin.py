@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from satsuma.ladder.numpy import activations, convolution, layers, normalisation, pooling
-from satsuma.ladder.numpy.model import load_state, named_gradients, set_dtype, set_training
+from satsuma.ladder.numpy import activations, convolution, layers, normalisation, optimizers, pooling
+from satsuma.ladder.numpy.groups import add_weight_decay
+from satsuma.ladder.numpy.model import load_state, set_dtype, set_training
 from satsuma.ladder.numpy.random import Generator, bernoulli, bernoulli_intel
 
 PLAIN = {
@@ -26,20 +27,21 @@ def torchs_bernoulli():
 
 
 def built(module, generator):
-    """A NumPy layer, or `Sequential` of them, of the same shape as `module`; its numbers are those of a new one."""
+    """A NumPy layer, or `Sequential` of them, shaped as `module`; its first numbers come from `generator`."""
     if type(module) in PLAIN:
         return PLAIN[type(module)]()
     match module:
         case nn.Sequential():
             return layers.Sequential(*(built(part, generator) for part in module))
         case nn.Linear():
-            return layers.Linear(module.in_features, module.out_features, bias=module.bias is not None)
+            return layers.Linear(module.in_features, module.out_features, generator, bias=module.bias is not None)
         case nn.Conv2d():
             k, stride, padding = module.kernel_size[0], module.stride[0], module.padding[0]
             return convolution.Conv2d(
                 module.in_channels,
                 module.out_channels,
                 k,
+                generator,
                 stride=stride,
                 padding=padding,
                 bias=module.bias is not None,
@@ -92,7 +94,7 @@ def assert_same_layer(module, x, tolerance=1e-9):
     ours = model.forward(x.detach().numpy())
     assert_equal(ours, y, tolerance)
     assert_equal(model.backward(error.numpy()), x.grad, tolerance)
-    gradients = named_gradients(model)
+    gradients = getattr(model, "gradients", {})
     assert gradients.keys() == dict(module.named_parameters()).keys()
     for name, parameter in module.named_parameters():
         assert_equal(gradients[name], parameter.grad, tolerance)
@@ -102,3 +104,19 @@ def assert_same_layer(module, x, tolerance=1e-9):
 def numbers(*shape, seed=0, spread=1.0):
     """Normal float64 numbers: a tensor."""
     return spread * torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def twin_optimizer(rule, arrays, *, lr, groups=None, weight_decay=None, momentum=0.0, nesterov=False, **options):
+    """The NumPy optimiser that takes the steps of the library's `rule` with these options."""
+    decay = (0.01 if rule == "AdamW" else 0.0) if weight_decay is None else weight_decay
+    groups = groups or [{"params": list(arrays), "lr": lr, "base_lr": lr, "weight_decay": decay}]
+    if momentum:
+        rule, options = f"{'Nesterov' if nesterov else 'Momentum'}{rule}", {**options, "momentum": momentum}
+    return getattr(optimizers, rule)(arrays, groups, **options)
+
+
+def twin_step(optimizer, gradients):
+    """One step, weight decay included."""
+    if not isinstance(optimizer, optimizers.AdamW):
+        add_weight_decay(optimizer.parameters, gradients, optimizer.param_groups)
+    optimizer.step(gradients)

@@ -21,7 +21,14 @@ FILLS = [
     ("kaiming_uniform_", {"a": 5**0.5}),
     ("xavier_normal_", {}),
     ("xavier_uniform_", {}),
+    ("xavier_normal_", {"gain": 1.7}),
+    ("xavier_uniform_", {"gain": 1.7}),
+    ("normal_", {"mean": 0.3, "std": 2.0}),
+    ("uniform_", {"a": -1.0, "b": 3.0}),
+    ("trunc_normal_", {"std": 0.02}),
+    ("trunc_normal_", {"std": 2.0, "mean": 0.5, "a": -1.0, "b": 1.5}),
 ]
+CONSTANTS = [("zeros_", {}), ("ones_", {}), ("constant_", {"val": 0.3})]
 
 
 @pytest.mark.parametrize(("name", "settings"), FILLS)
@@ -37,6 +44,12 @@ def test_fills_are_torchs(name, settings, shape, dtype, seed):
         drawn.append((weight, again))
     assert torch.equal(drawn[0][0], drawn[1][0])
     assert torch.equal(drawn[0][1], drawn[1][1])
+
+
+@pytest.mark.parametrize(("name", "settings"), CONSTANTS)
+def test_fills_of_one_number_are_torchs(name, settings):
+    weights = [getattr(room, name)(torch.empty(3, 5).requires_grad_(), **settings) for room in (init, nn.init)]
+    assert torch.equal(*weights)
 
 
 @pytest.mark.parametrize("scheme", PRODUCTION_SCHEMES)

@@ -62,7 +62,10 @@ def test_conv2d(data, dtype, seed):
 def test_pooling(kind, data, dtype, seed):
     kernel = data.draw(st.sampled_from((2, 3, (2, 3))))
     stride, padding = data.draw(st.sampled_from((None, 1, 2, (3, 1)))), data.draw(st.sampled_from((0, 1)))
-    twin, production = both(kind, kernel, stride=stride, padding=padding, dtype=dtype)
+    settings = {"ceil_mode": data.draw(st.booleans())}
+    if kind == "AvgPool2d":
+        settings["count_include_pad"] = data.draw(st.booleans())
+    twin, production = both(kind, kernel, stride=stride, padding=padding, dtype=dtype, **settings)
     x = normal(2, 3, data.draw(st.integers(3, 9)), data.draw(st.integers(3, 9)), dtype=dtype, seed=seed)
     if data.draw(st.booleans()):
         x = x.round()  # many equal numbers: which of them gets the gradient?
@@ -71,17 +74,11 @@ def test_pooling(kind, data, dtype, seed):
 
 @pytest.mark.parametrize("kind", ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", AdaptiveConcatPool2d])
 @QUICK
-@given(st.tuples(SIZE, SIZE, SIZE, SIZE), st.booleans(), DTYPES, SEEDS)
-def test_pooling_over_the_whole_picture(kind, shape, rounded, dtype, seed):
-    twin, production = both(kind, 1, dtype=dtype)
+@given(st.tuples(SIZE, SIZE, SIZE, SIZE), st.sampled_from((1, 2, (3, 5))), st.booleans(), DTYPES, SEEDS)
+def test_pooling_to_shares_of_the_picture(kind, shape, size, rounded, dtype, seed):
+    twin, production = both(kind, size, dtype=dtype)
     x = normal(*shape, dtype=dtype, seed=seed)
     assert_same_results(twin, production, x.round() if rounded else x, seed=seed)
-
-
-@pytest.mark.parametrize("kind", ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AdaptiveConcatPool2d"])
-def test_pooling_to_another_size_is_refused(kind):
-    with pytest.raises(ValueError, match="only 1"):
-        TWINS[kind](2)
 
 
 @QUICK
@@ -111,6 +108,31 @@ def test_layer_norm(shape, dtype, seed):
         layer.bias.data = normal(*layer.bias.shape, dtype=dtype, seed=seed + 1)
     x = spread(3, 7, 5, 2, dtype=dtype, seed=seed).permute(1, 2, 3, 0)  # [7 5 2 3], spread over the last
     assert_same_results(twin, production, x, seed=seed)
+
+
+@pytest.mark.parametrize("settings", [{"elementwise_affine": False}, {"bias": False}])
+def test_layer_norm_without(settings):
+    twin, production = both("LayerNorm", (3, 5), **settings)
+    assert_same_results(twin, production, normal(7, 3, 5))
+
+
+@QUICK
+@given(st.sampled_from(((2, 6), (2, 6, 5), (2, 6, 3, 5))), st.sampled_from((1, 2, 3)), DTYPES, SEEDS)
+def test_group_norm(shape, groups, dtype, seed):
+    twin, production = both("GroupNorm", groups, 6, eps=1e-2, dtype=dtype)
+    for layer in (twin, production):
+        layer.weight.data = normal(6, dtype=dtype, seed=seed)
+        layer.bias.data = normal(6, dtype=dtype, seed=seed + 1)
+    assert_same_results(twin, production, normal(*shape, dtype=dtype, seed=seed), seed=seed, tolerance=None)
+
+
+@QUICK
+@given(st.sampled_from((0.0, 0.5, 1.0)), DTYPES, SEEDS)
+def test_dropout_of_channels_has_torchs_own_mask(p, dtype, seed):
+    twin, production = both("Dropout2d", p)
+    assert_same_results(twin, production, normal(3, 5, 2, 2, dtype=dtype, seed=seed), seed=seed)
+    twin.training = False
+    assert twin(x := normal(1, 1, 1, 1)) is x
 
 
 @QUICK
@@ -183,7 +205,8 @@ def test_lstm_cell_over_a_sequence(batch, features, hidden, dtype, seed):
 
 
 @pytest.mark.parametrize(
-    "kind", ["Sigmoid", "Tanh", "ReLU", "GELU", "SiLU", "Hardsigmoid", "Hardswish", "Flatten", "Identity"]
+    "kind",
+    ["Sigmoid", "Tanh", "ReLU", "GELU", "SiLU", "Hardsigmoid", "Hardswish", "Flatten", "Identity", "ReLU6", "Softplus"],
 )
 def test_layers_without_arguments(kind):
     twin, production = both(kind)
@@ -192,7 +215,16 @@ def test_layers_without_arguments(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "args"), [("LeakyReLU", (0.2,)), ("Softmax", (1,)), ("LogSoftmax", (2,)), (SigmoidRange, (-1, 3))]
+    ("kind", "args"),
+    [
+        ("LeakyReLU", (0.2,)),
+        ("Softmax", (1,)),
+        ("LogSoftmax", (2,)),
+        (SigmoidRange, (-1, 3)),
+        ("ELU", (0.3,)),
+        ("Flatten", (0, 1)),
+        ("Unflatten", (1, (3, 1))),
+    ],
 )
 def test_layers_with_arguments(kind, args):
     twin, production = both(kind, *args)

@@ -82,6 +82,16 @@ def test_losses_from_probabilities(reduction, dtype, seed):
 
 
 @QUICK
+@given(REDUCTIONS, DTYPES, SEEDS)
+def test_cross_entropy_of_probabilities_at_the_ends_too(reduction, dtype, seed):
+    p, y = torch.sigmoid(normal(5, 3, dtype=dtype, seed=seed)), labels(2, 5, 3, seed=seed).to(dtype)
+    ours, torchs = losses.cross_entropy_of_probabilities, torch.nn.functional.binary_cross_entropy
+    assert_same_results(OfTargets(ours, y, {"reduction": reduction}), OfTargets(torchs, y, {"reduction": reduction}), p)
+    ends = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=dtype), torch.tensor([0.0, 1.0, 1.0, 0.0], dtype=dtype)
+    assert_close(ours(*ends, reduction=reduction), torchs(*ends, reduction=reduction), 0)
+
+
+@QUICK
 @given(REDUCTIONS, st.booleans(), DTYPES, SEEDS)
 def test_losses_of_numbers(reduction, whole, dtype, seed):
     x, y = normal(5, 3, dtype=dtype, seed=seed), normal(5, 3, dtype=dtype, seed=seed + 1)

@@ -22,13 +22,21 @@ from satsuma.ladder.tensors.data import ArrayDataset, DataLoader
 from satsuma.ladder.tensors.linear import Linear
 from satsuma.ladder.tensors.losses import binary_cross_entropy, cross_entropy, mse
 from satsuma.ladder.tensors.model import (
+    NamedSequential,
+    ParameterList,
     Sequential,
+    apply_to_layers,
     load_state_dict,
+    modules,
     move_model,
+    named_modules,
     named_parameters,
     parameters,
+    set_requires_grad,
     set_training,
+    set_training_of_parts,
     state_dict,
+    zero_grad,
 )
 from satsuma.ladder.tensors.sgd import SGD
 from satsuma.nn import resnet as production_resnet
@@ -168,3 +176,71 @@ def test_a_model_moves_to_another_dtype_in_place():
     assert all(a is b for a, b in zip(before, parameters(twin), strict=True))
     assert_same_weights(twin, production.float(), 0)  # the count of batches stays a whole number
     assert twin(normal(2, 1, 8, 8).float()).dtype is torch.float32
+
+
+def test_walks_and_modes():
+    inner = Sequential(Linear(3, 3, bias=False), Linear(3, 2))
+    model = NamedSequential({"first": Linear(5, 3), "rest": inner})
+    assert [name for name, _ in named_modules(model)] == ["", "first", "rest", "rest.0", "rest.1"]
+    assert [type(layer).__name__ for layer in modules(model)] == [
+        "NamedSequential",
+        "Linear",
+        "Sequential",
+        *["Linear"] * 2,
+    ]
+    assert model(torch.ones(7, 5)).shape == (7, 2)
+    assert set_requires_grad(inner, False) is inner
+    assert [w.requires_grad for w in parameters(model)] == [True, True, False, False, False]
+    seen = []
+    apply_to_layers(model, seen.append)
+    assert seen == [model.first, *inner, inner, model]
+    model(torch.ones(1, 5)).sum().backward()
+    zero_grad(model)
+    assert model.first.weight.grad is None
+    assert not any(layer.training for layer in modules(set_training(model, False)))
+
+
+class Resting:
+    training = True
+
+    def __init__(self):
+        self.body, self.head = Sequential(Linear(3, 3)), Linear(3, 2)
+
+    def __call__(self, x):
+        return self.head(self.body(x))
+
+    def train(self, mode):
+        set_training_of_parts(self, mode)
+        set_training(self.body, False)
+
+
+def test_a_layer_sees_to_its_own_mode():
+    model = Sequential(Resting())
+    set_training(model, True)
+    assert [layer.training for layer in modules(model)] == [True, True, False, False, True]
+
+
+def test_a_list_of_layers():
+    layers = Sequential(Linear(3, 3)).append(Linear(3, 2))
+    assert [len(layers), len(layers[1:]), layers[-1].out_features] == [2, 1, 2]
+    assert isinstance(layers[:1], Sequential)
+    layers[1] = torch.tanh
+    assert layers(torch.zeros(1, 3)).shape == (1, 3)
+    assert list(named_parameters(layers)) == ["0.weight", "0.bias"]
+    assert [*layers][1] is torch.tanh
+
+
+def test_constants_stand_in_no_file():
+    class Scaled:
+        training = True
+        buffers = ("seen",)
+        constants = ("scale",)
+
+        def __init__(self):
+            self.scale, self.seen = torch.ones(2), torch.zeros(1)
+            self.list = ParameterList([torch.ones(3)])
+
+    model = Scaled()
+    assert list(state_dict(model)) == ["seen", "list.0"]
+    assert list(named_parameters(model)) == ["list.0"]
+    assert len(model.list()) == 1

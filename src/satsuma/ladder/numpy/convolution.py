@@ -10,9 +10,12 @@ k the side of the kernel. `grad` is dJ/d(output).
 
 import numpy as np
 
+from satsuma.ladder.numpy.init import first_numbers
+from satsuma.ladder.numpy.random import Generator
+
 
 def im2col(x: np.ndarray, k: int, stride: int, padding: int, fill: float = 0.0) -> np.ndarray:
-    """Every patch of k by k: [B C H W] to [B C R Q k k], a view. The edges are widened by `padding` pixels of `fill`.
+    """Every patch of k by k: [B C H W] to [B C R Q k k], a view. Edges are widened by `padding` pixels of `fill`.
 
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2, 1, 0)[0, 0, 0, 1]
     array([[1., 2.],
@@ -38,7 +41,7 @@ def col2im(patches: np.ndarray, shape: tuple[int, ...], stride: int, padding: in
 
 
 class Conv2d:
-    """Each output pixel is a weighted sum of a patch: [B C H W] to [B K R Q]. All zero until it is initialised.
+    """Each output pixel is a weighted sum of a patch: [B C H W] to [B K R Q].
 
     R = (H + 2 padding - k) // stride + 1, and Q likewise from W.
     """
@@ -48,16 +51,17 @@ class Conv2d:
         in_channels: int,
         out_channels: int,
         kernel_size: int,
+        generator: Generator,
         *,
         stride: int = 1,
         padding: int = 0,
         bias: bool = True,
     ) -> None:
         self.stride, self.padding = stride, padding
-        self.parameters: dict[str, np.ndarray] = {}
-        self.parameters["weight"] = np.zeros((out_channels, in_channels, kernel_size, kernel_size), np.float32)
+        inputs, shape = in_channels * kernel_size**2, (out_channels, in_channels, kernel_size, kernel_size)
+        self.parameters = {"weight": first_numbers(shape, inputs, generator)}
         if bias:
-            self.parameters["bias"] = np.zeros(out_channels, np.float32)  # [K]
+            self.parameters["bias"] = first_numbers((out_channels,), inputs, generator)  # [K]
         self.gradients: dict[str, np.ndarray] = {}
 
     def forward(self, x: np.ndarray) -> np.ndarray:

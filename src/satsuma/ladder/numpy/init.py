@@ -9,30 +9,17 @@ from typing import Any
 import numpy as np
 
 from satsuma.ladder.numpy.model import named_layers
-from satsuma.ladder.numpy.random import Generator, normal, uniform
+from satsuma.ladder.numpy.random import Generator, normal, uniform, uniform_64
 
 
-def reset_parameters(model: Any, generator: Generator) -> None:
-    """The numbers that torch's Linear and Conv2d have when new: weights and biases even in -1/√D..1/√D.
+def first_numbers(shape: tuple[int, ...], inputs: int, generator: Generator) -> np.ndarray:
+    """The weights or biases that torch's Linear and Conv2d begin with: even in -1/√D..1/√D.
 
-    Draws layer by layer, weights then biases, as `torch.nn` does where a model is built after `torch.manual_seed`.
-
-    >>> from satsuma.ladder.numpy.layers import Linear
-    >>> layer = Linear(2, 1)
-    >>> reset_parameters(layer, Generator(42))
-    >>> layer.parameters["weight"], layer.parameters["bias"]
-    (array([[0.5406104, 0.5869042]], dtype=float32), array([-0.16565566], dtype=float32))
+    >>> first_numbers((1, 2), 2, Generator(42))
+    array([[0.5406104, 0.5869042]], dtype=float32)
     """
-    for _, layer in named_layers(model):
-        weight = getattr(layer, "parameters", {}).get("weight")
-        if weight is None or weight.ndim < 2:
-            continue
-        inputs = weight[0].size  # D
-        bound = math.sqrt(3.0) * (math.sqrt(2.0 / 6.0) / math.sqrt(inputs))  # 1/√D, rounded as torch rounds it
-        weight[...] = uniform(weight.shape, generator, low=-bound, high=bound, dtype=weight.dtype.type)
-        if "bias" in layer.parameters:
-            bias, bound = layer.parameters["bias"], 1 / math.sqrt(inputs)
-            bias[...] = uniform(bias.shape, generator, low=-bound, high=bound, dtype=bias.dtype.type)
+    bound = 1 / math.sqrt(inputs)
+    return uniform(shape, generator, low=-bound, high=bound)
 
 
 def initialise(model: Any, *, scheme: str = "kaiming_normal", seed: int = 0, std: float = 0.01) -> None:
@@ -68,5 +55,6 @@ def drawn_weight(weight: np.ndarray, scheme: str, std: float, generator: Generat
         std = math.sqrt(2.0 / float(inputs + outputs))
     if scheme.endswith("_uniform"):
         bound = math.sqrt(3.0) * std
-        return uniform(weight.shape, generator, low=-bound, high=bound, dtype=weight.dtype.type)
+        draw = uniform if weight.dtype == np.float32 else uniform_64
+        return draw(weight.shape, generator, low=-bound, high=bound)
     return normal(weight.shape, generator, std=std, dtype=weight.dtype.type)

@@ -17,21 +17,21 @@ from typing import Any
 
 import numpy as np
 
+from satsuma.ladder.numpy.init import first_numbers
 from satsuma.ladder.numpy.random import Generator, normal
 
 
 class Linear:
-    """`x @ w.T + b`: [B D] to [B K]. All zero until it is initialised.
+    """`x @ w.T + b`: [B D] to [B K].
 
-    >>> Linear(3, 2).forward(np.ones((1, 3)))
-    array([[0., 0.]])
+    >>> Linear(2, 1, Generator(42)).forward(np.zeros((1, 2)))
+    array([[-0.16565566]])
     """
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
-        self.parameters: dict[str, np.ndarray] = {}
-        self.parameters["weight"] = np.zeros((out_features, in_features), np.float32)  # w [K D]
+    def __init__(self, in_features: int, out_features: int, generator: Generator, *, bias: bool = True) -> None:
+        self.parameters = {"weight": first_numbers((out_features, in_features), in_features, generator)}  # w [K D]
         if bias:
-            self.parameters["bias"] = np.zeros(out_features, np.float32)  # b [K]
+            self.parameters["bias"] = first_numbers((out_features,), in_features, generator)  # b [K]
         self.gradients: dict[str, np.ndarray] = {}
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -129,3 +129,15 @@ class Sequential:
         for layer in reversed(self.layers):
             grad = layer.backward(grad)
         return grad
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """What is learnt, by the names that torch gives: "0.weight", "0.bias", "2.weight". The arrays, no copies."""
+        inner = [getattr(layer, "parameters", {}) for layer in self.layers]
+        return {f"{i}.{name}": w for i, arrays in enumerate(inner) for name, w in arrays.items()}
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """What the last `backward` found, by the same names."""
+        inner = [getattr(layer, "gradients", {}) for layer in self.layers]
+        return {f"{i}.{name}": g for i, arrays in enumerate(inner) for name, g in arrays.items()}

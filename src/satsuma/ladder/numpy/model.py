@@ -1,4 +1,4 @@
-"""A model's layers, parameters and gradients by the names that torch gives them: "0.weight", "0.bias", "2.weight"."""
+"""A model as a whole: its layers by name, its state, its mode and its precision."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 def named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The innermost layers from first to last, each with its name and a dot; a model of a single layer has no name.
 
-    >>> from satsuma.ladder.numpy.layers import Flatten, Linear, Sequential
-    >>> [name for name, _ in named_layers(Sequential(Flatten(), Sequential(Linear(5, 3), Linear(3, 2))))]
+    >>> from satsuma.ladder.numpy.layers import Flatten, Identity, Sequential
+    >>> [name for name, _ in named_layers(Sequential(Flatten(), Sequential(Identity(), Flatten())))]
     ['0.', '1.0.', '1.1.']
     """
     if not hasattr(model, "layers"):
@@ -20,25 +20,15 @@ def named_layers(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from named_layers(layer, f"{prefix}{i}.")
 
 
-def named_arrays(model: Any, kind: str) -> dict[str, np.ndarray]:
-    """The layers' arrays of one kind, "parameters", "gradients" or "buffers", by name: the arrays, no copies."""
-    layers = named_layers(model)
-    return {prefix + name: array for prefix, layer in layers for name, array in getattr(layer, kind, {}).items()}
-
-
-def named_parameters(model: Any) -> dict[str, np.ndarray]:
-    """What is learnt."""
-    return named_arrays(model, "parameters")
-
-
-def named_gradients(model: Any) -> dict[str, np.ndarray]:
-    """What the last `backward` found."""
-    return named_arrays(model, "gradients")
-
-
 def state(model: Any) -> dict[str, np.ndarray]:
     """All that makes a trained model, as torch's `state_dict()`: parameters, and running means of normalisation."""
-    return named_arrays(model, "parameters") | named_arrays(model, "buffers")
+    return {**getattr(model, "parameters", {}), **named_buffers(model)}
+
+
+def named_buffers(model: Any) -> dict[str, np.ndarray]:
+    """What is kept and not learnt, by name: the running means of normalisation."""
+    layers = named_layers(model)
+    return {prefix + name: kept for prefix, layer in layers for name, kept in getattr(layer, "buffers", {}).items()}
 
 
 def load_state(model: Any, saved: dict[str, np.ndarray]) -> None:

@@ -43,7 +43,7 @@ class BatchNorm1d:
     def keep_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
         self.buffers["num_batches_tracked"] += 1
         for kept, new in ((self.buffers["running_mean"], mean), (self.buffers["running_var"], variance)):
-            kept += self.momentum * (new - kept)
+            kept[...] = kept + self.momentum * (new - kept)
 
     def backward(self, grad: np.ndarray) -> np.ndarray:
         # y = w z + b:  dJ/dw = Σ_n grad z,  dJ/db = Σ_n grad,  dJ/dz = grad w

@@ -23,15 +23,20 @@ def l2_penalty(weights: Iterable[np.ndarray]) -> float:
     return float(sum((w**2).sum() for w in weights))
 
 
-def penalised_weights(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def penalised_weights(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The matrices and kernels: biases and normalisation are not penalised."""
-    return {name: w for name, w in parameters.items() if w.ndim >= 2}
+    return [w for w in parameters.values() if w.ndim >= 2]
 
 
-def add_penalty_gradients(
-    parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], *, l1: float = 0.0, l2: float = 0.0
-) -> None:
-    """Add the gradient of `l1 Σ |w| + l2 Σ w²` to the weights' gradients, in place."""
-    for name, w in penalised_weights(parameters).items():
-        # d|w|/dw = sign(w), dw²/dw = 2 w
-        gradients[name] += l1 * np.sign(w) + 2 * l2 * w
+def add_l1_gradients(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], *, l1: float) -> None:
+    """Add the gradient of `l1 Σ |w|` to the weights' gradients, in place: d|w|/dw = sign(w)."""
+    for name, w in parameters.items():
+        if w.ndim >= 2:
+            gradients[name] += l1 * np.sign(w)
+
+
+def add_l2_gradients(parameters: dict[str, np.ndarray], gradients: dict[str, np.ndarray], *, l2: float) -> None:
+    """Add the gradient of `l2 Σ w²` to the weights' gradients, in place: dw²/dw = 2 w."""
+    for name, w in parameters.items():
+        if w.ndim >= 2:
+            gradients[name] += 2 * l2 * w

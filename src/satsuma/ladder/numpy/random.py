@@ -19,12 +19,12 @@ class Generator:
     """A stream of words, as `torch.Generator().manual_seed(seed)`."""
 
     def __init__(self, seed: int) -> None:
-        self.manual_seed(seed)
+        self.twister = np.random.RandomState(seed & 0xFFFFFFFF)
+        self.spare: float | None = None  # the scalar normal numbers come in pairs; the one that waits
 
     def manual_seed(self, seed: int) -> None:
         """Start the stream anew."""
-        self.twister = np.random.RandomState(seed & 0xFFFFFFFF)
-        self.spare: float | None = None  # the scalar normal numbers come in pairs; the one that waits
+        self.twister, self.spare = np.random.RandomState(seed & 0xFFFFFFFF), None
 
     def words(self, n: int) -> np.ndarray:
         """The next `n` words, uint32 [n]."""
@@ -32,42 +32,45 @@ class Generator:
 
 
 def randperm(n: int, generator: Generator) -> np.ndarray:
-    """`torch.randperm`: the numbers 0..n-1 shuffled, int64 [n]. n - 1 words.
-
-    Each place, from the first on, changes its number with a place at or after it
-    (Fisher and Yates 1938; Durstenfeld 1964, "Algorithm 235: Random Permutation").
+    """`torch.randperm`: the numbers 0..n-1 shuffled, int64 [n], by n - 1 words (Fisher and Yates 1938).
 
     >>> randperm(5, Generator(42))
     array([2, 4, 3, 0, 1])
     """
-    order = list(range(n))
+    order = list(range(n))  # each place, from the first on, changes its number with a place at or after it
     left = np.arange(n, 1, -1)  # n, n-1 ... 2: how many places are at or after each
     for i, ahead in enumerate((generator.words(max(n - 1, 0)) % left).tolist()):
         order[i], order[i + ahead] = order[i + ahead], order[i]
     return np.array(order, dtype=np.int64)
 
 
-def unit_interval(n: int, generator: Generator, dtype: type = np.float32) -> np.ndarray:
-    """Uniform numbers in [0, 1), [n]: 24 bits of a word for float32; 53 bits of two words for float64."""
-    if dtype == np.float32:
-        return (generator.words(n) & 0xFFFFFF).astype(np.float32) * np.float32(2.0**-24)
+def unit_interval(n: int, generator: Generator) -> np.ndarray:
+    """Uniform numbers in [0, 1), float32 [n]: 24 bits of a word each."""
+    return (generator.words(n) & 0xFFFFFF).astype(np.float32) * np.float32(2.0**-24)
+
+
+def unit_interval_64(n: int, generator: Generator) -> np.ndarray:
+    """Uniform numbers in [0, 1), float64 [n]: 53 bits of two words each."""
     pairs = generator.words(2 * n).astype(np.uint64).reshape(n, 2)
     long_words = (pairs[:, 0] << np.uint64(32)) | pairs[:, 1]
     return (long_words & np.uint64(2**53 - 1)).astype(np.float64) * 2.0**-53
 
 
-def uniform(
-    shape: tuple[int, ...], generator: Generator, *, low: float = 0.0, high: float = 1.0, dtype: type = np.float32
-) -> np.ndarray:
-    """`Tensor.uniform_(low, high)`: numbers in [low, high). float32: to the bit; float64: to the last one.
+def uniform(shape: tuple[int, ...], generator: Generator, *, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """`Tensor.uniform_(low, high)` of float32, to the bit: numbers in [low, high).
 
     >>> uniform((3,), Generator(42))
     array([0.88226926, 0.91500396, 0.38286376], dtype=float32)
     """
-    low, high = dtype(low), dtype(high)
-    unit = unit_interval(math.prod(shape), generator, dtype).astype(np.float64)
-    # torch multiplies and adds with one rounding; so does float64 for the short numbers of float32
-    numbers: np.ndarray = (unit * np.float64(high - low) + np.float64(low)).astype(dtype)
+    unit = (generator.words(math.prod(shape)) & 0xFFFFFF) * np.float64(2.0**-24)  # 24 bits of a word each
+    least, spread = np.float32(low), np.float32(high) - np.float32(low)
+    numbers: np.ndarray = (unit * np.float64(spread) + np.float64(least)).astype(np.float32)  # one rounding, as torch's
+    return np.where(numbers == np.float32(high), least, numbers).reshape(shape)
+
+
+def uniform_64(shape: tuple[int, ...], generator: Generator, *, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """`Tensor.uniform_(low, high)` of float64, to the last bit."""
+    numbers: np.ndarray = unit_interval_64(math.prod(shape), generator) * (high - low) + low
     return np.where(numbers == high, low, numbers).reshape(shape)
 
 
@@ -83,12 +86,13 @@ def normal(shape: tuple[int, ...], generator: Generator, *, std: float = 1.0, dt
     n = math.prod(shape)
     if n < 16:
         return np.array([next_normal(generator) * std for _ in range(n)], dtype=dtype).reshape(shape)
-    unit = unit_interval(n, generator, dtype)
+    draw = unit_interval if dtype == np.float32 else unit_interval_64
+    unit = draw(n, generator)
     numbers: np.ndarray = np.empty(n, dtype)
     whole = n // 16 * 16
     numbers[:whole] = box_muller(unit[:whole])
     if n > whole:
-        numbers[-16:] = box_muller(unit_interval(16, generator, dtype))  # the last block is drawn again, in full
+        numbers[-16:] = box_muller(draw(16, generator))  # the last block is drawn again, in full
     return (numbers * dtype(std)).reshape(shape)
 
 
@@ -109,7 +113,7 @@ def next_normal(generator: Generator) -> float:
     if generator.spare is not None:
         number, generator.spare = generator.spare, None
         return number
-    turn, size = unit_interval(2, generator, np.float64).tolist()
+    turn, size = unit_interval_64(2, generator).tolist()
     radius = math.sqrt(-2.0 * math.log1p(-size))
     generator.spare = radius * math.sin(2.0 * math.pi * turn)
     return radius * math.cos(2.0 * math.pi * turn)
@@ -123,7 +127,7 @@ def bernoulli(shape: tuple[int, ...], generator: Generator, *, p: float) -> np.n
     >>> bernoulli((4,), Generator(42), p=0.5)
     array([ True,  True,  True,  True])
     """
-    return (unit_interval(math.prod(shape), generator, np.float64) < p).reshape(shape)
+    return (unit_interval_64(math.prod(shape), generator) < p).reshape(shape)
 
 
 def bernoulli_intel(shape: tuple[int, ...], generator: Generator, *, p: float) -> np.ndarray:

@@ -4,8 +4,6 @@
 holds them equal.
 """
 
-import operator
-
 import numpy as np
 
 from satsuma.ladder.numpy.random import Generator, randperm
@@ -16,16 +14,14 @@ MASK64 = 0xFFFFFFFFFFFFFFFF
 
 
 def mix_seed(seed: int, *keys: int) -> int:
-    """Fold `keys` into `seed`, giving a 64-bit seed; near-by keys give unrelated seeds.
-
-    Source: Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014 (SplitMix64).
+    """Fold `keys` into a 64-bit seed (SplitMix64; Steele, Lea and Flood 2014); near-by keys give unrelated ones.
 
     >>> mix_seed(42, ORDER, 0) != mix_seed(42, ORDER, 1)
     True
     """
-    state = operator.index(seed) & MASK64
+    state = seed & MASK64
     for key in keys:
-        state = (state + 0x9E3779B97F4A7C15 * (operator.index(key) + 1)) & MASK64
+        state = (state + 0x9E3779B97F4A7C15 * (key + 1)) & MASK64
         state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK64
         state ^= state >> 31

@@ -4,7 +4,8 @@ The convention, whole:
 
 - A *layer* is a class with `__call__`, and `training = True` in its body, by which it is known.
 - Its *parameters* are the tensors among its attributes; the attributes' names are the parameters' names.
-- Its *buffers* (what it remembers but does not learn) are the tensors whose names its class lists in `buffers`.
+- Its *buffers* (what it remembers but does not learn) are the tensors whose names its class lists in `buffers`. Those
+  in `constants` are neither: they stand in no file of weights.
 - Its *parts* are the layers among its attributes; `Sequential` numbers its parts: "0", "1", ...
 
 So a weight is called `layer1.0.conv1.weight`, as torch would call it, and one file of weights fits both. The functions

@@ -5,15 +5,18 @@ import math
 from torch import Tensor
 
 from satsuma.ladder.tensors.activations import (
+    elu,
     gelu,
     hardsigmoid,
     hardswish,
     leaky_relu,
     log_softmax,
     relu,
+    relu6,
     sigmoid,
     silu,
     softmax,
+    softplus,
     tanh,
 )
 
@@ -60,6 +63,36 @@ class LeakyReLU:
 
     def __call__(self, x: Tensor) -> Tensor:
         return leaky_relu(x, self.negative_slope)
+
+
+class ReLU6:
+    """Keeps what is positive up to 6."""
+
+    training = True
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return relu6(x)
+
+
+class ELU:
+    """Keeps what is positive, a curve to `-alpha` for the rest."""
+
+    training = True
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return elu(x, self.alpha)
+
+
+class Softplus:
+    """A ReLU without a corner."""
+
+    training = True
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return softplus(x)
 
 
 class GELU:

@@ -51,6 +51,36 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     return torch.where(x > 0, x, negative_slope * x)
 
 
+def relu6(x: Tensor) -> Tensor:
+    """`relu`, and 6 for what is larger.
+
+    >>> relu6(torch.tensor([-2.0, 3.0, 7.0]))
+    tensor([-0., 3., 6.])
+    """
+    return x * ((x > 0) & (x < 6)) + 6 * (x >= 6)
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """`x` where positive, `alpha (exp(x) - 1)` elsewhere.
+
+    Source: Clevert, Unterthiner and Hochreiter 2016, "Fast and Accurate Deep Network Learning by Exponential Linear
+    Units (ELUs)".
+
+    >>> elu(torch.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.6321,  0.0000,  3.0000])
+    """
+    return torch.where(x > 0, x, alpha * torch.expm1(torch.where(x > 0, 0, x)))
+
+
+def softplus(x: Tensor) -> Tensor:
+    """`log(1 + exp(x))`: a ReLU without a corner.
+
+    >>> softplus(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.3133, 0.6931, 1.3133])
+    """
+    return torch.logaddexp(x, torch.zeros_like(x))
+
+
 def gelu(x: Tensor) -> Tensor:
     """`x` times the share of a normal distribution that lies below x: a ReLU with a soft knee.
 

@@ -56,16 +56,64 @@ def xavier_deviation(weight: Tensor) -> float:
 
 
 @torch.no_grad()
-def xavier_normal_(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Normal numbers of Glorot's deviation."""
-    return weight.normal_(0, xavier_deviation(weight), generator=generator)
+def xavier_normal_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    """Normal numbers of `gain` times Glorot's deviation."""
+    return weight.normal_(0, gain * xavier_deviation(weight), generator=generator)
 
 
 @torch.no_grad()
-def xavier_uniform_(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform numbers of Glorot's deviation."""
-    bound = math.sqrt(3.0) * xavier_deviation(weight)
+def xavier_uniform_(weight: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform numbers of `gain` times Glorot's deviation."""
+    bound = math.sqrt(3.0) * (gain * xavier_deviation(weight))
     return weight.uniform_(-bound, bound, generator=generator)
+
+
+@torch.no_grad()
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    """Normal numbers, any shape."""
+    return tensor.normal_(mean, std, generator=generator)
+
+
+@torch.no_grad()
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform numbers in a..b, any shape."""
+    return tensor.uniform_(a, b, generator=generator)
+
+
+@torch.no_grad()
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Normal numbers, any shape; what falls outside a..b is drawn anew."""
+    drawn = tensor.normal_(mean, std, generator=generator)
+    outside = (drawn < a) | (drawn > b)
+    while outside.any():
+        drawn = torch.where(outside, torch.empty_like(drawn).normal_(mean, std, generator=generator), drawn)
+        outside = (drawn < a) | (drawn > b)
+    return tensor.copy_(drawn)
+
+
+@torch.no_grad()
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One number everywhere, any shape."""
+    return tensor.fill_(val)
+
+
+@torch.no_grad()
+def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere, any shape."""
+    return tensor.zero_()
+
+
+@torch.no_grad()
+def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere, any shape."""
+    return tensor.fill_(1.0)
 
 
 def start_weight(weight: Tensor) -> Tensor:

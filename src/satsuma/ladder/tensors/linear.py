@@ -21,12 +21,19 @@ class Linear:
     training = True
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        self.in_features, self.out_features = in_features, out_features
         self.weight = start_weight(torch.empty(out_features, in_features))  # [K D]
         self.bias = start_bias(self.weight) if bias else None  # [K]
 
     def __call__(self, x: Tensor) -> Tensor:  # [B ... D]
         out = x @ self.weight.T  # [B ... K]
         return out if self.bias is None else out + self.bias
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """What `Linear` does, with weights [K D] and bias [K] from elsewhere: [B ... D] to [B ... K]."""
+    out = x @ weight.T  # [B ... K]
+    return out if bias is None else out + bias
 
 
 class Embedding:
@@ -42,6 +49,7 @@ class Embedding:
     training = True
 
     def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = torch.empty(num_embeddings, embedding_dim).normal_().requires_grad_()  # [num_embeddings D]
 
     def __call__(self, indices: Tensor) -> Tensor:  # int64 [B ...]
@@ -49,7 +57,7 @@ class Embedding:
 
 
 class Flatten:
-    """All but the first dimension in one: [B C H W] to [B C*H*W].
+    """All but the first dimension in one: [B C H W] to [B C*H*W]; or all from `start_dim` to `end_dim`.
 
     >>> Flatten()(torch.zeros(2, 3, 5, 7)).shape
     torch.Size([2, 105])
@@ -57,8 +65,27 @@ class Flatten:
 
     training = True
 
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
     def __call__(self, x: Tensor) -> Tensor:  # [B ...]
-        return x.reshape(len(x), -1)  # [B D]
+        return x.flatten(self.start_dim, self.end_dim)  # [B D]
+
+
+class Unflatten:
+    """One dimension as several: [B C*H*W] to [B C H W] with `dim` 1 and `unflattened_size` (C, H, W).
+
+    >>> Unflatten(1, (3, 5, 7))(torch.zeros(2, 105)).shape
+    torch.Size([2, 3, 5, 7])
+    """
+
+    training = True
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        self.dim, self.unflattened_size = dim, unflattened_size
+
+    def __call__(self, x: Tensor) -> Tensor:  # [B ... D ...]
+        return x.unflatten(self.dim, self.unflattened_size)
 
 
 class Identity:

@@ -130,6 +130,16 @@ def binary_cross_entropy(
     return reduced_loss(-(cost * y * log_yes + (1 - y) * log_no), reduction)
 
 
+def cross_entropy_of_probabilities(predictions: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:
+    """`binary_loss`, predictions first, where 0 and 1 are allowed: no log is taken as less than -100.
+
+    >>> cross_entropy_of_probabilities(torch.tensor([0.5, 0.0]), torch.tensor([1.0, 1.0]), reduction="none")
+    tensor([  0.6931, 100.0000])
+    """
+    log_yes, log_no = torch.log(predictions).clamp_min(-100), torch.log(1 - predictions).clamp_min(-100)
+    return reduced_loss(-(targets * log_yes + (1 - targets) * log_no), reduction)
+
+
 # Numbers
 
 

@@ -1,10 +1,10 @@
 """Layers in layers: what a model is made of, by torch's names.
 
 A layer is callable and has a flag `training`. The tensors among its attributes are its parameters, but for those whose
-names its class lists in `buffers`; the layers among its attributes are its parts.
+names its class lists in `buffers` or `constants`; the layers among its attributes are its parts.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,19 +19,66 @@ class Sequential:
     """
 
     training = True
+    numbered = True  # its parts are called by their numbers
 
     def __init__(self, *layers: Callable[..., Tensor]) -> None:
-        self.layers = layers
+        self.layers = list(layers)
 
     def __call__(self, x: Tensor) -> Tensor:  # [B ...]
         for layer in self.layers:
             x = layer(x)
         return x  # [B ...], of the last layer
 
+    def __getitem__(self, index: Any) -> Any:
+        """A layer by its number, also what a `for` goes by; or a slice, as a `Sequential` of the same layers."""
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def __setitem__(self, index: int, layer: Callable[..., Tensor]) -> None:
+        self.layers[index] = layer
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def append(self, layer: Callable[..., Tensor]) -> "Sequential":
+        self.layers.append(layer)
+        return self
+
+
+class NamedSequential:
+    """Layers one after another, under names of their own.
+
+    >>> list(named_parts(NamedSequential({"first": Sequential(), "second": Sequential()})))
+    ['first', 'second']
+    """
+
+    training = True
+
+    def __init__(self, layers: Mapping[str, Any] | None = None) -> None:
+        for name, layer in (layers or {}).items():
+            setattr(self, name, layer)
+
+    def __call__(self, x: Tensor) -> Tensor:  # [B ...]
+        for layer in named_parts(self).values():
+            x = layer(x)
+        return x  # [B ...], of the last layer
+
+
+class ParameterList:
+    """Tensors that are learnt, called "0", "1", ..."""
+
+    training = True
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        for i, tensor in enumerate(tensors):
+            setattr(self, str(i), tensor)
+
+    def __call__(self) -> list[Tensor]:
+        return list(own_tensors(self, buffers=False).values())
+
 
 def named_parts(layer: Any) -> dict[str, Any]:
     """The layers directly in `layer`, under their names."""
-    parts = {str(i): part for i, part in enumerate(layer.layers)} if isinstance(layer, Sequential) else vars(layer)
+    parts = {str(i): part for i, part in enumerate(layer.layers)} if hasattr(layer, "numbered") else vars(layer)
     return {name: part for name, part in parts.items() if hasattr(part, "training")}
 
 
@@ -44,12 +91,22 @@ def named_layers(layer: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def own_tensors(layer: Any, *, buffers: bool) -> dict[str, Tensor]:
     """The tensors directly in `layer`: its buffers, or else its parameters."""
-    remembered = getattr(layer, "buffers", ())
+    remembered, constants = getattr(layer, "buffers", ()), getattr(layer, "constants", ())
     return {
         name: value
         for name, value in vars(layer).items()
-        if isinstance(value, Tensor) and (name in remembered) == buffers
+        if isinstance(value, Tensor) and name not in constants and (name in remembered) == buffers
     }
+
+
+def modules(model: Any) -> list[Any]:
+    """The model and all layers in it, each once."""
+    return list({id(layer): layer for _, layer in named_layers(model)}.values())
+
+
+def named_modules(model: Any) -> list[tuple[str, Any]]:
+    """The model, called "", and all layers in it under their whole names, such as "layer1.0.conv1"."""
+    return [(prefix.removesuffix("."), layer) for prefix, layer in named_layers(model)]
 
 
 def named_parameters(model: Any) -> dict[str, Tensor]:
@@ -86,15 +143,50 @@ def load_state_dict(model: Any, state: Mapping[str, Tensor]) -> None:
         tensor.copy_(state[name])
 
 
-def set_training(model: Any, training: bool) -> None:
-    """Training mode, or else evaluation mode, for the model and all layers in it."""
-    for _, layer in named_layers(model):
-        layer.training = training
+def set_training(model: Any, training: bool) -> Any:
+    """Training mode, or else evaluation mode, for the model and all layers in it; the model.
+
+    A layer with a method `train` sees to itself and its parts.
+    """
+    if hasattr(model, "train"):
+        type(model).train(model, training)
+    else:
+        set_training_of_parts(model, training)
+    return model
 
 
-def move_model(model: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> None:
-    """Parameters and buffers to another device or kind of float, in place: optimisers keep hold of them."""
+def set_training_of_parts(layer: Any, training: bool) -> None:
+    """What `set_training` does to a layer without a method of its own for it."""
+    layer.training = training
+    for part in named_parts(layer).values():
+        set_training(part, training)
+
+
+def zero_grad(model: Any) -> None:
+    """Forget all gradients of what the model learns."""
+    for parameter in parameters(model):
+        parameter.grad = None
+
+
+def set_requires_grad(model: Any, requires_grad: bool = True) -> Any:
+    """Whether all of the model is learnt, or else frozen; the model."""
+    for parameter in parameters(model):
+        parameter.requires_grad_(requires_grad)
+    return model
+
+
+def apply_to_layers(model: Any, function: Callable[[Any], Any]) -> Any:
+    """Call `function` with each layer, the parts before what they are in; the model."""
+    for part in named_parts(model).values():
+        apply_to_layers(part, function)
+    function(model)
+    return model
+
+
+def move_model(model: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
+    """Parameters and buffers to another device or kind of float, in place: optimisers keep hold of them; the model."""
     for _, layer in named_layers(model):
         for tensor in vars(layer).values():
             if isinstance(tensor, Tensor):
                 tensor.data = tensor.data.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+    return model

@@ -30,6 +30,26 @@ class Dropout:
         return x * kept.div_(1 - self.p)  # [B ...]
 
 
+class Dropout2d:
+    """Whole channels 0 with probability `p` in training, the others made larger: [B C H W], the shape stays.
+
+    Source: Tompson and others 2015, "Efficient Object Localization Using Convolutional Networks".
+    """
+
+    training = True
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = p
+
+    def __call__(self, x: Tensor) -> Tensor:  # [B C H W]
+        if not self.training or self.p == 0:
+            return x
+        if self.p == 1:
+            return x * 0
+        kept = x.new_empty((*x.shape[:2], *[1] * (x.ndim - 2))).bernoulli_(1 - self.p)  # [B C 1 1]: 1 for what stays
+        return x * kept.div_(1 - self.p)  # [B C H W]
+
+
 class GaussianNoise:
     """Adds normal noise of deviation `std` in training; any shape.
 

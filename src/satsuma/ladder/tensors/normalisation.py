@@ -5,6 +5,8 @@ Sources: Ioffe and Szegedy 2015, "Batch Normalization"; Ba, Kiros and Hinton 201
 Shapes: B batch, C channels, H height, W width, D features, T places.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,7 +26,7 @@ class BatchNorm1d:
     buffers = ("running_mean", "running_var", "num_batches_tracked")
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        self.eps, self.momentum = eps, momentum
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = torch.ones(num_features).requires_grad_()  # [D]
         self.bias = torch.zeros(num_features).requires_grad_()  # [D]
         self.running_mean = torch.zeros(num_features)  # [D]
@@ -59,7 +61,7 @@ class BatchNorm2d:
     buffers = ("running_mean", "running_var", "num_batches_tracked")
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        self.eps, self.momentum = eps, momentum
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = torch.ones(num_features).requires_grad_()  # [C]
         self.bias = torch.zeros(num_features).requires_grad_()  # [C]
         self.running_mean = torch.zeros(num_features)  # [C]
@@ -81,6 +83,8 @@ class BatchNorm2d:
 class LayerNorm:
     """Each item normalised over its own last dimensions, `normalized_shape`: [B ... D], the shape stays.
 
+    elementwise_affine: scale and shift are learnt; bias: the shift too.
+
     >>> LayerNorm(2)(torch.tensor([[1.0, 3.0], [50.0, 10.0]])).detach().round(decimals=3)
     tensor([[-1.,  1.],
             [ 1., -1.]])
@@ -88,14 +92,47 @@ class LayerNorm:
 
     training = True
 
-    def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        *,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
         self.over = tuple(range(-len(shape), 0))  # the last dimensions, counted from the end
-        self.weight = torch.ones(shape).requires_grad_()  # [D], or several
-        self.bias = torch.zeros(shape).requires_grad_()
+        self.weight = torch.ones(shape).requires_grad_() if elementwise_affine else None  # [D], or several
+        self.bias = torch.zeros(shape).requires_grad_() if elementwise_affine and bias else None
 
     def __call__(self, x: Tensor) -> Tensor:  # [B ... D]
         mean = x.mean(self.over, keepdim=True)  # [B ... 1]
         variance = x.var(self.over, correction=0, keepdim=True)  # [B ... 1]
-        return (x - mean) / (variance + self.eps).sqrt() * self.weight + self.bias  # [B ... D]
+        out = (x - mean) / (variance + self.eps).sqrt()  # [B ... D]
+        out = out if self.weight is None else out * self.weight
+        return out if self.bias is None else out + self.bias
+
+
+class GroupNorm:
+    """Each item's channels normalised in `num_groups` groups, over group and picture: [B C ...], the shape stays.
+
+    Source: Wu and He 2018, "Group Normalization".
+
+    >>> GroupNorm(1, 2)(torch.tensor([[1.0, 3.0]])).detach().round(decimals=3)
+    tensor([[-1.,  1.]])
+    """
+
+    training = True
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5) -> None:
+        self.num_groups, self.eps = num_groups, eps
+        self.weight = torch.ones(num_channels).requires_grad_()  # [C]
+        self.bias = torch.zeros(num_channels).requires_grad_()  # [C]
+
+    def __call__(self, x: Tensor) -> Tensor:  # [B C ...]
+        groups = x.reshape(len(x), self.num_groups, -1)  # [B G C/G*...]
+        mean, variance = groups.mean(-1, keepdim=True), groups.var(-1, correction=0, keepdim=True)  # [B G 1] each
+        normal = ((groups - mean) / (variance + self.eps).sqrt()).reshape(x.shape)  # [B C ...]
+        shape = (-1, *[1] * (x.ndim - 2))  # so that a number a channel stands beside [B C ...]
+        return normal * self.weight.reshape(shape) + self.bias.reshape(shape)  # [B C ...]

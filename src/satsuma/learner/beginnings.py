@@ -1,0 +1,149 @@
+"""What a learner keeps of how its run began and how its fits ended: what training it again from the start needs."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from satsuma.data.cache import with_source_cache
+from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.samples import Samples
+from satsuma.learner.choices import build_model, initialise_lazy
+from satsuma.ship.recipe import opaque_parts, to_recipe
+
+if TYPE_CHECKING:
+    from satsuma.learner.learner import Learner
+
+NO_FITS = ("freeze", "freeze_to", "unfreeze", "dls", "load", "changed")  # calls that train nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitEnd:
+    """How a fit ended. `cause`: "", "interrupted", "cut off" (no word of its end), or the error's class."""
+
+    epochs: int  # evaluated, the one that was interrupted too
+    steps: int
+    cause: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """`first`: the weights before the first step, on the CPU; None where nothing was trained or the seed gives them.
+
+    `ends`: one for each fit among `learn.calls`, in their order.
+    """
+
+    built: str = ""  # digest of the weights as the seed (and a file) gave them; "" for a module that was given
+    first: dict[str, Tensor] | None = None
+    first_digest: str = ""
+    left: str = ""  # digest of the weights as the last fit left them
+    ends: list[FitEnd] = field(default_factory=list)
+    loaders: list[DataLoaders] = field(default_factory=list)  # those before the present ones
+    weights_file: Path | None = None  # the trained weights that the body began with
+    folder: Path | None = None  # of the finished run that this learner was made from
+    told: bool = False  # that the run cannot be a script
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of the names, formats and values of all weights and statistics."""
+    found = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor):
+            found.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def note_built(learn: "Learner") -> None:
+    """Remember which weights the learner was made with, unless its model was given ready-made."""
+    if not isinstance(learn.model_source, nn.Module):
+        learn.past.built = weights_digest(learn.model)
+
+
+def has_begun(learn: "Learner") -> bool:
+    """Whether a fit has trained, or is training."""
+    return any(name not in NO_FITS for name, _ in learn.calls)
+
+
+def note_begin(learn: "Learner") -> None:
+    """Before a fit: keep the first weights where nothing else gives them; later, note weights changed by hand.
+
+    Weights that differ from those that the last fit left, without a `load`, become the call "changed".
+    """
+    past, now = learn.past, weights_digest(learn.model)
+    if not has_begun(learn):
+        past.first_digest = now
+        past.first = None if is_drawn(learn, now) else copied_to_cpu(learn.model)
+        return
+    last = max(i for i, (name, _) in enumerate(learn.calls) if name not in NO_FITS)
+    if now != past.left and all(name not in ("load", "changed") for name, _ in learn.calls[last + 1 :]):
+        learn.calls.append(("changed", {}))
+
+
+def note_end(learn: "Learner", epochs: int, steps: int, cause: str) -> None:
+    """After a fit of so many epochs and steps."""
+    learn.past.left = weights_digest(learn.model)
+    learn.past.ends.append(FitEnd(epochs=epochs, steps=steps, cause=cause))
+
+
+def first_weights(learn: "Learner") -> dict[str, Tensor] | None:
+    """The weights that training began with (before any fit: would begin with); None where the seed gives them.
+
+    With trained weights from a file, as `vision_learner` takes, the seed and the file give them.
+    A function of the user's own is called once more, to see whether it gives the same again.
+    """
+    past = learn.past
+    if has_begun(learn):
+        kept, digest = past.first, past.first_digest
+    else:
+        digest = weights_digest(learn.model)
+        kept = None if is_drawn(learn, digest) else copied_to_cpu(learn.model)
+    changed = isinstance(learn.model_source, nn.Module) or digest != past.built
+    return kept if kept is None or changed or not draws_again(learn, digest) else None
+
+
+def is_drawn(learn: "Learner", digest: str) -> bool:
+    """Whether these are the weights as built, by a part of which we know that it draws the same again."""
+    return digest == learn.past.built and not opaque_parts(to_recipe(learn.model_source))
+
+
+def draws_again(learn: "Learner", digest: str) -> bool:
+    """Whether the function that built the model gives the same weights once more."""
+    again = build_model(learn.maker, learn.seed)
+    if again is learn.model:
+        return False
+    initialise_lazy(again, learn.dls, learn.seed, torch.device("cpu"))
+    return weights_digest(again) == digest
+
+
+def copied_to_cpu(model: nn.Module) -> dict[str, Tensor]:
+    """The model's weights and statistics in memory of their own."""
+    state: dict[str, Any] = model.state_dict()
+    return {k: v.detach().cpu().clone() for k, v in state.items() if isinstance(v, Tensor)}
+
+
+def loaders_in_turn(learn: "Learner") -> list[DataLoaders]:
+    """The learner's first loaders, and those that each call "dls" put in their place."""
+    return [*learn.past.loaders, learn.dls]
+
+
+def without_cache(dls: DataLoaders) -> DataLoaders:
+    """The same loaders without the pictures that they keep in memory."""
+    if not any(getattr(path, "cache", None) for path in getattr(dls.train.dataset, "paths", ())):
+        return dls
+    bare = [
+        loader.new(with_source_cache(loader.dataset, None)) if isinstance(loader.dataset, Samples) else loader
+        for loader in dls.loaders
+    ]
+    there = DataLoaders(*bare, block=dls.block, blocks=dls.blocks, source=dls.source)
+    there.report = dls.report
+    return there
+
+
+def run_name(learn: "Learner") -> str:
+    """What the run is called: its folder's name; "" without one."""
+    folder = learn.past.folder or learn.run_dir
+    return "" if folder is None else folder.absolute().name

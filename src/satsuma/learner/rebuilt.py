@@ -1,0 +1,208 @@
+"""A learner made anew from a run's folder, as it was before its first step; nothing is trained or written."""
+
+import inspect
+import json
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from satsuma.data.block import DataBlock
+from satsuma.data.checks import DataReport, warn_user
+from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.samples import item_name
+from satsuma.errors import ModelFileError, UserError
+from satsuma.hooks.recorder import Recorder
+from satsuma.learner.beginnings import NO_FITS, FitEnd, copied_to_cpu, weights_digest
+from satsuma.learner.learner import Learner
+from satsuma.learner.peeling import beyond_recipe, read_recipe
+from satsuma.learner.recording import FIRST_WEIGHTS
+from satsuma.learner.vision import vision_learner
+from satsuma.ship.recipe import from_recipe
+from satsuma.train.checkpoint import load_weights
+from satsuma.train.fit import EpochRow
+from satsuma.train.loop import kept_random_states
+from satsuma.version import __version__
+
+
+def rebuilt_learner(folder: Path) -> Learner:
+    """The learner of the run in `folder`: its data, model, settings, calls and results, with its first weights.
+
+    Raises `UserError` where the recipe cannot hold a part, was written by another version, or where data or weights
+    are gone or not those of the run.
+    """
+    recipe = read_recipe(folder)
+    refuse_rebuilding(folder, recipe)
+    with kept_random_states(), warnings.catch_warnings():  # what they warn of was said when the run began
+        warnings.simplefilter("ignore", UserWarning)
+        dls = rebuilt_data(recipe["data"])
+        try:
+            learn = made_learner(recipe, dls)
+        except ValueError as error:
+            raise UserError(f"{folder}: its learner cannot be made again here: {error}") from error
+    warn_of_other_data(folder, recipe["data"], learn.dls)
+    restore_calls(learn, recipe)
+    restore_results(learn, folder, recipe)
+    restore_beginning(learn, folder, recipe)
+    return learn
+
+
+def refuse_rebuilding(folder: Path, recipe: dict[str, Any]) -> None:
+    written = recipe["versions"].get("satsuma")
+    if written != __version__:
+        raise UserError(
+            f"{folder}: its recipe was written by Satsuma {written}, and this is {__version__}, whose parts need not "
+            f"train alike. Use that version, or the script in the run's folder"
+        )
+    missing = beyond_recipe(recipe)
+    if missing:
+        raise UserError(f"{folder}: its recipe only names what it cannot hold: {', '.join(missing)}")
+
+
+def value_of(recipe: Any) -> Any:
+    """`from_recipe`, with an error for a user."""
+    try:
+        return from_recipe(recipe)
+    except ModelFileError as error:
+        raise UserError(f"the run's recipe cannot be read: {error}") from error
+
+
+def rebuilt_data(recipe: dict[str, Any]) -> DataLoaders:
+    """The loaders of a recipe; files that were left out then are left out again, and none is looked into."""
+    block, source = value_of(recipe["block"]), value_of(recipe["source"])
+    if not isinstance(block, DataBlock):
+        raise UserError("the run's recipe describes no DataBlock")
+    try:
+        items = block.items(source)
+        getters = block.getters(items)
+        skipped = tuple((str(name), str(reason)) for name, reason in recipe.get("skipped", ()))
+        names = {name for name, _ in skipped}
+        items = [item for item in items if not any(item_name(item, getter) in names for getter in getters)]
+        made = replace(block, get_items=None).dataloaders(
+            items,
+            bs=recipe["bs"],
+            seed=recipe["seed"],
+            workers=recipe["workers"],
+            drop_last=recipe["drop_last"],
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source}: the run's data are not there as they were: {error}") from error
+    assert made.block is not None
+    there = DataLoaders(*made.loaders, block=replace(made.block, get_items=block.get_items), source=source)
+    there.report = DataReport(unreadable=skipped)
+    return there
+
+
+def warn_of_other_data(folder: Path, recipe: dict[str, Any], dls: DataLoaders) -> None:
+    now, then = [len(loader.dataset) for loader in dls.loaders], recipe["items"]
+    if now != then:
+        warn_user(
+            f"{folder}: the run trained on {then[0]:,} items and held out {sum(then[1:]):,}; now {dls.source} gives "
+            f"{now[0]:,} and {sum(now[1:]):,}, and losses will differ"
+        )
+
+
+def made_learner(recipe: dict[str, Any], dls: DataLoaders) -> Learner:
+    """The learner of a recipe, which says nothing and keeps nothing on disk."""
+    settings = {name: value_of(value) for name, value in recipe["settings"].items()}
+    if "made" not in recipe:
+        return Learner(dls, value_of(recipe["model"]), **settings, progress=False)
+    given = {name: value_of(value) for name, value in recipe["made"]["arguments"].items()}
+    arch, weights = given.pop("arch"), {}
+    settings.pop("splitter")  # its own is among what it was given
+    if "weights_file" in recipe:
+        weights["weights"] = value_of(recipe["weights_file"])
+        if not weights["weights"].is_file():
+            raise UserError(
+                f"{weights['weights']}: the trained weights that the run began with are gone from there: put them back"
+            )
+    learn = vision_learner(dls, arch, **{**given, **weights}, **settings, progress=False)
+    learn.made = ("vision_learner", {"arch": arch, **given})
+    return learn
+
+
+def restore_calls(learn: Learner, recipe: dict[str, Any]) -> None:
+    """The fits and what was done between them, as calls; new loaders are made again."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    for call in recipe["fits"]:
+        if not hasattr(Learner, call["method"]) and call["method"] != "changed":
+            raise UserError(f"the run's recipe has a call of no known kind: {call['method']!r}")
+        if call["method"] == "dls":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                learn.dls = rebuilt_data(call["arguments"]["data"])
+            calls.append(("dls", call["arguments"]))
+        else:
+            calls.append((call["method"], {k: value_of(v) for k, v in call["arguments"].items()}))
+    learn.calls = calls
+
+
+def restore_results(learn: Learner, folder: Path, recipe: dict[str, Any]) -> None:
+    """What the run came to, from its history; a fit without a recorded end was cut off."""
+    read_history_into(learn.recorder, folder / "history.jsonl")
+    learn.recorder.has_valid = learn.dls.valid is not None
+    ends = [FitEnd(**end) for end in recipe.get("ends", ())]
+    if len(ends) < sum(name not in NO_FITS for name, _ in learn.calls):
+        epochs = len(learn.recorder.epochs) - sum(end.epochs for end in ends)
+        steps = len(learn.recorder.losses) - sum(end.steps for end in ends)
+        ends.append(FitEnd(epochs=epochs, steps=steps, cause="cut off"))
+    learn.past.ends = ends
+    learn.epochs_done = sum(end.epochs for end in ends)
+    learn.weights_epoch = recipe.get("weights_epoch")
+
+
+def read_history_into(recorder: Recorder, file: Path) -> None:
+    """Fill a recorder with the steps and epochs of a history; a line that is torn is passed over."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    own = [name for name in inspect.signature(EpochRow).parameters if name != "metrics"]
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if row.get("kind") == "step":
+            recorder.losses.append(float_of(row["loss"]))
+            recorder.lrs.append(row["lr"])
+        elif row.get("kind") == "epoch":
+            metrics = {k: float_of(v) for k, v in row.items() if k not in ("kind", *own)}
+            valid = row.get("valid_loss")
+            recorder.epochs.append(
+                EpochRow(
+                    epoch=row["epoch"],
+                    train_loss=float_of(row["train_loss"]),
+                    valid_loss=valid,
+                    metrics=metrics,
+                    time_s=row["time_s"],
+                    samples_per_s=row["samples_per_s"],
+                )
+            )
+            recorder.epoch_ends.append(len(recorder.losses))
+            recorder.metric_names = tuple(metrics)
+
+
+def float_of(value: float | None) -> float:
+    """A number of a history, in which NaN is null."""
+    return math.nan if value is None else float(value)
+
+
+def restore_beginning(learn: Learner, folder: Path, recipe: dict[str, Any]) -> None:
+    """The weights before the first step, checked to be those of the run."""
+    past = learn.past
+    past.folder = folder
+    if "first_weights" in recipe:
+        file = folder / FIRST_WEIGHTS
+        try:
+            load_weights(learn.model, file)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: the weights that the run began with cannot be read: {error}") from error
+        past.first = copied_to_cpu(learn.model)
+    digest = recipe.get("first_digest", "")
+    past.first_digest = weights_digest(learn.model)
+    if digest not in ("", past.first_digest):
+        torch_then = recipe["versions"].get("torch")
+        raise UserError(
+            f"{folder}: the weights that the run began with cannot be drawn again: its seed gives others here (it ran "
+            f"under torch {torch_then}), or the file of trained weights has changed"
+        )

@@ -1,0 +1,133 @@
+"""The code that makes a run's loaders again, from their live values."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from satsuma.data.buffers import Buffers
+from satsuma.data.finished import Finished
+from satsuma.data.in_memory import InMemory, InMemoryViews
+from satsuma.data.loader import DataLoader, worker_processes
+from satsuma.data.samples import Samples, item_name
+from satsuma.data.streamed import BatchMaker, Streamed
+from satsuma.peel.words import Words
+
+NPZ = 'Path(__file__).with_suffix(".npz")'
+
+
+def has_source(dls: Any) -> bool:
+    """Whether the loaders' items are listed anew from a file or folder."""
+    return dls.block is not None and isinstance(dls.source, str | Path) and dls.block.get_items is not None
+
+
+def loaders_code(dls: Any, words: Words, seed: int, prefix: str) -> str:
+    """Statements that make `train_data` and, where something is held out, `valid_data`.
+
+    They use `args.data`, `args.seed`, and `arrays`, which holds what is in `words.arrays`.
+    """
+    first = dls.train.dataset
+    lines = samples_code(dls, words) if isinstance(first, Samples) else []
+    for name, loader in (("train", dls.train), ("valid", dls.valid)):
+        if loader is not None:
+            lines.append(f"{name}_data = {loader_code(loader, f'{prefix}{name}', words, seed)}")
+    return "\n".join(lines)
+
+
+def samples_code(dls: Any, words: Words) -> list[str]:
+    """The items, their split, and what makes samples of them."""
+    train: Samples = dls.train.batches.maker.dataset  # as it is made for the loader's device
+    lines = [f"items = {listing_code(dls, words)}"]
+    skipped = [name for name, _ in dls.report.unreadable]
+    if skipped:
+        words.name(item_name)
+        getter = words.value(train.getters[0])
+        lines.append(f"unreadable = {words.value(tuple(skipped))}  # found by the library, left out of the run")
+        lines.append(f"items = [item for item in items if item_name(item, {getter}) not in unreadable]")
+    lines.append(f"train_part, valid_part = {split_code(dls, words)}")
+    words.name(Samples)
+    lines += [
+        f"getters = {words.value(train.getters)}",
+        f"paths = {words.value(train.paths)}",
+    ]
+    return lines
+
+
+def listing_code(dls: Any, words: Words) -> str:
+    """The Python for all items of the source, in their order."""
+    if has_source(dls):
+        get_items = words.value(dls.block.get_items)
+        return f"{called(dls.block.get_items, get_items, 'args.data', words)}"
+    return words.items(dls.block.items(dls.source))
+
+
+def split_code(dls: Any, words: Words) -> str:
+    splitter = dls.block.splitter
+    spelled = words.value(splitter)
+    if "labels" in inspect.signature(splitter).parameters:
+        getter = words.value(dls.train.dataset.getters[dls.block.n_inp])
+        labels = f"[{called(None, getter, 'item', words)} for item in items]"
+        return f"{spelled}(items, labels={labels})"
+    return f"{spelled}(items)"
+
+
+def called(function: Any, spelled: str, argument: str, words: Words) -> str:
+    """The call of a spelled function; a `partial` is written as the call that it is."""
+    if function is not None and hasattr(function, "keywords") and not function.args:
+        inner = words.value(function.func)
+        given = "".join(f", {k}={words.value(v)}" for k, v in function.keywords.items())
+        return f"{inner}({argument}{given})"
+    return f"{spelled}({argument})"
+
+
+def loader_code(loader: DataLoader, name: str, words: Words, seed: int) -> str:
+    """The Python for a loader's batches."""
+    drawn = "args.seed" if loader.seed == seed else str(loader.seed)
+    batches = loader.batches
+    if isinstance(batches, InMemory):
+        made = in_memory_code(batches, name, words, drawn)
+    elif isinstance(batches, InMemoryViews):
+        views = [in_memory_code(view, f"{name}_{i}", words, drawn) for i, view in enumerate(batches.views)]
+        words.name(InMemoryViews)
+        made = f"InMemoryViews(views={tupled(views)}, first_epoch={batches.first_epoch})"
+    else:
+        made = streamed_code(loader, batches, name, words, drawn)
+    if loader.batch_steps is None and loader.device.type == "cpu":
+        return made
+    words.name(Finished)
+    steps, device = words.value(loader.batch_steps), words.value(loader.device)
+    return f"Finished(source={made}, steps={steps}, device={device}, seed={drawn}, augment={loader.augment})"
+
+
+def in_memory_code(batches: InMemory, name: str, words: Words, seed: str) -> str:
+    parts = [words.array(f"{name}_{i}", tensor) for i, tensor in enumerate(batches.tensors)]
+    return (
+        f"{words.name(InMemory)}(tensors={tupled(parts)}, batch_size={batches.batch_size}, shuffle={batches.shuffle}, "
+        f"drop_last={batches.drop_last}, seed={seed})"
+    )
+
+
+def streamed_code(loader: DataLoader, batches: Streamed, name: str, words: Words, seed: str) -> str:
+    dataset = loader.dataset
+    if isinstance(dataset, Samples):
+        part = name.rpartition("_")[2] + "_part"
+        made = f"Samples(items=[items[i] for i in {part}], getters=getters, blocks=(), paths=paths)"
+    else:
+        made = words.value(dataset)
+    for used in (BatchMaker, Streamed, Buffers):
+        words.name(used)
+    maker = (
+        f"BatchMaker(dataset={made}, seed={seed}, augment={loader.augment}, "
+        f"buffers=Buffers({2 * (loader.workers + 4)}, pinned={loader.device.type == 'cuda'}))"
+    )
+    processes = "None"
+    if batches.processes is not None:
+        processes = f"{words.name(worker_processes)}({maker}, {loader.workers})"
+    return (
+        f"Streamed(maker={maker}, batch_size={batches.batch_size}, shuffle={batches.shuffle}, "
+        f"drop_last={batches.drop_last}, workers={batches.workers}, processes={processes})"
+    )
+
+
+def tupled(parts: Sequence[str]) -> str:
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

@@ -1,0 +1,41 @@
+"""`peeled`: a run as a script, at one of four depths."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from satsuma.errors import nearest
+from satsuma.peel.describe import Beginning
+from satsuma.peel.layout import lay_out
+from satsuma.peel.lift import lift
+from satsuma.peel.pieces import Draft
+from satsuma.peel.script import Script
+from satsuma.peel.to_loop import loop_draft
+from satsuma.peel.to_numpy import numpy_draft
+from satsuma.peel.to_tensors import TWINS, tensors_draft
+from satsuma.peel.to_torch import torch_draft
+from satsuma.peel.trim import trim
+
+if TYPE_CHECKING:
+    from satsuma.learner.learner import Learner
+
+DEPTHS = ("loop", "torch", "tensors", "numpy")
+
+
+def peeled(learn: "Learner", depth: str, beginning: Beginning) -> Script:
+    """The learner's run as a script. Raises `ValueError` for another depth, `PeelError` for what no script can hold."""
+    if depth not in DEPTHS:
+        raise ValueError(f"peel: depth is one of {', '.join(DEPTHS)}, got {depth!r}: {nearest(str(depth), DEPTHS)}")
+    draft, twins = drafted(learn, depth, beginning)
+    sources = lift(draft, twins=twins, library=depth != "loop")
+    text = lay_out(trim(sources, draft.facts), draft.title)
+    return Script(text=text, depth=depth, arrays=dict(draft.arrays), name=beginning.name)
+
+
+def drafted(learn: "Learner", depth: str, beginning: Beginning) -> tuple[Draft, Mapping[str, Any]]:
+    """The draft at a depth, and what is lifted in the place of the library's own pieces."""
+    if depth == "loop":
+        return loop_draft(learn, beginning), {}
+    if depth == "numpy":
+        return numpy_draft(learn, beginning), {}
+    draft = torch_draft(learn, beginning, depth=depth)
+    return (draft, {}) if depth == "torch" else (tensors_draft(draft), TWINS)

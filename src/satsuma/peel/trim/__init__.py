@@ -1,0 +1,66 @@
+"""Whole-program simplification of a script: what this run cannot reach does not appear, what it computes stays."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from satsuma.peel.pieces import Sources
+from satsuma.peel.trim.documents import without_errors, without_examples
+from satsuma.peel.trim.fields import record_fields_settled, unread_attributes
+from satsuma.peel.trim.fold import fold
+from satsuma.peel.trim.guards import guards
+from satsuma.peel.trim.inline import inlined, unread_parameters, unread_results
+from satsuma.peel.trim.local_names import local_names
+from satsuma.peel.trim.parameters import constant_parameters
+from satsuma.peel.trim.program import Change, Program
+from satsuma.peel.trim.records import records
+from satsuma.peel.trim.tidy import blank_runs, tidy
+from satsuma.peel.trim.unused import (
+    only_annotations,
+    unused_imports,
+    unused_members,
+    unused_tuple_names,
+    unused_units,
+)
+
+ROUNDS = 200  # far more than any script needs; what is left then is sound, only longer
+
+
+def trim(sources: Sources, facts: Mapping[str, str]) -> Sources:
+    """The script without what it cannot reach. `facts`: expressions, as text, that are constants in this run.
+
+    The user's own pieces are never edited. What is not understood stays as it is.
+    """
+    program = Program(sources)
+    passes: tuple[Callable[[Program], Iterator[Change]], ...] = (
+        guards,
+        lambda program: fold(program, facts),
+        tidy,
+        local_names,
+        records,
+        constant_parameters,
+        unread_parameters,
+        unread_results,
+        record_fields_settled,
+        unread_attributes,
+        unused_members,
+        unused_tuple_names,
+        only_annotations,
+    )
+    settle(program, (without_examples, without_errors))
+    settle(program, passes)
+    settle(program, (*passes, inlined))
+    for unit in program.library:
+        program.rewrite(unit, blank_runs(unit.text))
+    return program.result()
+
+
+def settle(program: Program, passes: tuple[Callable[[Program], Iterator[Change]], ...]) -> None:
+    """Run passes until none finds anything to do."""
+    for _ in range(ROUNDS):
+        changed = False
+        for single in passes:
+            while program.apply(list(single(program))):
+                changed = True
+        changed = unused_units(program) or changed
+        changed = unused_imports(program) or changed
+        if not changed:
+            return
