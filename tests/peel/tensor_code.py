@@ -10,7 +10,8 @@ from tests.ladder.tensors.compare import assert_close
 from torch import nn
 
 from satsuma.ladder.tensors.model import named_parameters, set_training, state_dict
-from satsuma.peel.tensor_terms import in_tensor_terms, leftovers
+from satsuma.peel.leftovers import leftovers
+from satsuma.peel.tensor_terms import in_tensor_terms
 from satsuma.peel.to_tensors import LINES, ladder_names
 
 

@@ -9,7 +9,8 @@ from tests.peel.tensor_code import assert_alike, converted_files, run_converted,
 
 from satsuma.errors import PeelError
 from satsuma.ladder.tensors.model import named_parameters, state_dict
-from satsuma.peel.tensor_terms import in_tensor_terms, leftovers, refuse_leftovers
+from satsuma.peel.leftovers import leftovers, refuse_leftovers
+from satsuma.peel.tensor_terms import in_tensor_terms
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ class Net(nn.Module):
 @pytest.mark.parametrize("train", [True, False])
 def test_a_users_module_with_everything(train):
     original, twin = run_original(LAYERS_AND_METHODS), run_converted(LAYERS_AND_METHODS)
-    model, other = assert_alike(original["Net"], twin["Net"], normal(7, 3, 16, 16), train=train)
+    _, other = assert_alike(original["Net"], twin["Net"], normal(7, 3, 16, 16), train=train)
     assert not isinstance(other, torch.nn.Module)
     assert "passing" not in state_dict(other)
 
@@ -99,6 +100,11 @@ def test_how_a_class_reads():
         return self.fc(x)
 '''
     assert in_tensor_terms(code) == expected
+
+
+def test_comments_speak_of_layers_as_the_code_does():
+    code = 'x = "nn.Tanh"  # é: an nn.Linear, or torch.nn.Tanh\ny = nn.Tanh()\n'
+    assert in_tensor_terms(code) == 'x = "nn.Tanh"  # é: an Linear, or Tanh\ny = Tanh()\n'
 
 
 def test_classes_that_build_on_others():
@@ -146,7 +152,7 @@ def test_walks_through_a_model():
     from collections import OrderedDict
 
     def build():
-        model = nn.Sequential(OrderedDict([("a", nn.Linear(3, 5)), ("norm", nn.BatchNorm1d(5)), ("b", nn.Linear(5, 2))]))
+        model = nn.Sequential(OrderedDict([("a", nn.Linear(3, 5)), ("norm", nn.BatchNorm1d(5)), ("b", b())]))
         for parameter in model.a.parameters():
             parameter.requires_grad = False
         model.norm.requires_grad_(False)
@@ -163,6 +169,9 @@ def test_walks_through_a_model():
         model.load_state_dict(state)
         model = model.to("cpu").to(memory_format=torch.channels_last)
         return model.double()
+
+    def b():
+        return nn.Linear(5, 2)
 
     def start(m: nn.Module) -> None:
         if isinstance(m, (nn.Linear, nn.Conv1d)):
@@ -314,7 +323,7 @@ def test_what_cannot_be_is_named(code, named):
 @pytest.mark.parametrize(
     "code",
     [
-        "x = torch.nn_like  # nn.Linear in a comment",
+        "x = torch.nn_like  # Linear in a comment",
         "optimizer.state_dict()",
         "x.to(device).float()",
         "total.requires_grad_()",

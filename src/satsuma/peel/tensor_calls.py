@@ -86,7 +86,7 @@ def change_list(text: Text, node: ast.Call) -> str | None:
 def change_naming(text: Text, node: ast.Call, func: ast.Attribute) -> None:
     """`owner.add_module(name, layer)` as an assignment."""
     owner, (name, layer) = func.value, node.args
-    if isinstance(name, ast.Constant) and str(name.value).isidentifier():
+    if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.isidentifier():
         text.change(text.end(owner), text.begin(layer), f".{name.value} = ")
         text.change(text.end(layer), text.end(node), "")
         return
@@ -100,7 +100,8 @@ def fitted(twin: Twin, arguments: list[ast.AST]) -> dict[int, str | None] | None
     by_place = [p.name for p in known if p.kind is Kind.POSITIONAL_OR_KEYWORD]
     many = any(p.kind is Kind.VAR_POSITIONAL for p in known)
     names = {p.name for p in known}
-    order, kept, place = list(asked), {}, 0
+    order, place = list(asked), 0
+    kept: dict[int, str | None] = {}
     given = {a.arg for a in arguments if isinstance(a, ast.keyword)}
     if not given >= set(twin.needed):
         return None
@@ -134,7 +135,7 @@ def fitted(twin: Twin, arguments: list[ast.AST]) -> dict[int, str | None] | None
 
 def is_default(value: ast.AST, name: str, default: Any) -> bool:
     try:
-        said = ast.literal_eval(value)  # type: ignore[arg-type]
+        said = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError):
         return False
     return said in AS_DEFAULT.get(name, ()) or (default is not Argument.empty and said == default)

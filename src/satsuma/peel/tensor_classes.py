@@ -136,12 +136,12 @@ def set_up(text: Text, node: ast.ClassDef, own: dict[str, ast.FunctionDef]) -> t
         if name not in ("self.register_buffer", "self.register_parameter") or not call.args:
             continue
         place, value = call.args[0], next((a for a in [*call.args[1:], *(k.value for k in call.keywords)]), None)
-        if not isinstance(place, ast.Constant) or value is None:
+        if not isinstance(place, ast.Constant) or not isinstance(place.value, str) or value is None:
             continue
         rest = [ast.unparse(a) for a in [*call.args[2:], *call.keywords]]
         passing = any(r in ("persistent=False", "False") for r in rest)
         kinds = learnt if name.endswith("parameter") else constants if passing else buffers
-        kinds.append(str(place.value))
+        kinds.append(place.value)
         text.change(text.begin(call), text.begin(value), f"self.{place.value} = ")
         text.change(text.end(value), text.end(call), "")
     for name, value, method in assigned(own):

@@ -1,14 +1,15 @@
 """Source text in torch.nn's terms → the same in those of `ladder.tensors`: tensors and their gradients alone.
 
-What has no counterpart stays as it is; `refuse_leftovers` names it, once it is known what a script needs.
+What has no counterpart stays as it is: `leftovers.py` names it, once it is known what a script needs.
 """
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from satsuma.errors import PeelError
 from satsuma.nn.registry import NETWORKS
 from satsuma.peel.edits import Text, dotted
 from satsuma.peel.tensor_calls import change_call
@@ -45,26 +46,6 @@ FORMATS = {
     "float": "move_model({}, dtype=torch.float32)",
     "double": "move_model({}, dtype=torch.float64)",
 }
-# torch.nn's own: nothing of the kind is in ladder.tensors
-FOREIGN = frozenset(
-    [
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "get_submodule",
-        "get_parameter",
-        "get_buffer",
-        "named_buffers",
-        "register_module",
-        "_modules",
-        "_parameters",
-        "_buffers",
-        "reset_parameters",
-    ]
-)
-
-NO_METHODS = ("parameters", "named_parameters", "modules", "named_modules", "children", "named_children")
-OF_TORCH_NN = re.compile(r"(nn|F|optim|torch\.nn|torch\.optim|torch\.utils)\.\w+(\.\w+)*$")
 
 
 def in_tensor_terms(code: str) -> str:
@@ -79,7 +60,7 @@ def in_tensor_terms(code: str) -> str:
     changer = Changer(text)
     changer.visit_all()
     changer.rename_hidden()
-    return text.changed()
+    return in_words(text.changed())
 
 
 @dataclass(slots=True)
@@ -279,6 +260,17 @@ class Changer:
                         self.text.change_node(n, f"own_{name}")
 
 
+def in_words(code: str) -> str:
+    """`code` with comments that call a layer as the code does: `nn.Linear` is `Linear`."""
+    lines = code.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT and "nn." in token.string:
+            (row, column), line = token.start, lines[token.start[0] - 1]
+            said = re.sub(r"\b(torch\.)?nn\.([A-Z]\w*)", r"\2", line[column:])
+            lines[row - 1] = line[:column] + said
+    return "".join(lines)
+
+
 def called(node: ast.Call) -> ast.expr:
     """What a call calls, or will call if it is a partial."""
     if dotted(node.func).rpartition(".")[2] == "partial" and node.args:
@@ -386,42 +378,3 @@ def change_annotation(text: Text, place: ast.expr) -> None:
             text.change_node(node, "Any")
         if isinstance(node, ast.Attribute):
             inner |= {id(n) for n in ast.walk(node)}
-
-
-def leftovers(code: str) -> list[str]:
-    """What in `code` still needs torch.nn, torch.optim or torch.utils, each once, as it is written there.
-
-    >>> leftovers("model = nn.Sequential(nn.LSTM(3, 5), Linear(5, 2))")
-    ['nn.LSTM(3, 5)', 'nn.Sequential(nn.LSTM(3, 5), Linear(5, 2))']
-    """
-    tree = ast.parse(code)
-    calls = {id(n.func): n for n in ast.walk(tree) if isinstance(n, ast.Call)}
-    inner = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            module = getattr(node, "module", None) or ""
-            names = [f"{module}.{a.name}" if module else a.name for a in node.names]
-            if any(re.match(r"(torch\.(nn|optim|utils)|torchvision|timm)\b", n) for n in names):
-                found.append(ast.unparse(node))
-        if isinstance(node, ast.Attribute):
-            name = dotted(node)
-            walk = node.attr in NO_METHODS and id(node) in calls
-            if (
-                name == "model.compile"
-                or (OF_TORCH_NN.match(name) and id(node) not in inner)
-                or node.attr in FOREIGN
-                or walk
-            ):
-                found.append(ast.unparse(calls.get(id(node), node)))
-    return sorted(dict.fromkeys(found), key=len)
-
-
-def refuse_leftovers(code: str) -> None:
-    """`PeelError` that names what in a script of tensors has no counterpart without torch.nn."""
-    found = [part for part in leftovers(code) if not part.startswith(("import ", "from "))] or leftovers(code)
-    if found:
-        raise PeelError(
-            f'peel to "tensors": {found[0]} is not written out in tensors alone, so a script cannot do without torch.nn '
-            f'here; peel to "torch", which keeps it'
-        )

@@ -1,7 +1,5 @@
 """From a draft in torch's terms to one of tensors and their gradients alone, in `ladder.tensors`' terms."""
 
-import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,8 +15,6 @@ from satsuma.ladder.tensors.sgd import SGD
 from satsuma.peel.pieces import Draft
 from satsuma.peel.tensor_terms import in_tensor_terms
 from satsuma.peel.torch_twins import CLIPPING, FUNCTIONS, LAYERS, OPTIMIZERS, STARTS, WALKS
-
-OF_TORCH_NN = re.compile(r"torch\.(nn|optim|utils)|torch import (nn|optim)")
 
 
 def twins_of(own: Any, theirs: Any) -> dict[str, Any]:
@@ -72,8 +68,8 @@ def tensors_draft(draft: Draft) -> Draft:
     return replace(
         draft,
         main=in_tensor_terms(draft.main),
-        names={**ladder_names(), **{n: value for n, value in draft.names.items() if not is_torch_room(value)}},
-        imports=tuple(dict.fromkeys((*(line for line in draft.imports if not OF_TORCH_NN.search(line)), *LINES))),
+        names={**ladder_names(), **draft.names},
+        imports=tuple(dict.fromkeys((*draft.imports, *LINES))),
         facts={in_tensor_terms(said): value for said, value in draft.facts.items()},
         rewrite=in_tensor_terms if before is None else partial(after, before, in_tensor_terms),
     )
@@ -82,7 +78,3 @@ def tensors_draft(draft: Draft) -> Draft:
 def after(first: Any, second: Any, text: str) -> str:
     """`second(first(text))`."""
     return str(second(first(text)))
-
-
-def is_torch_room(value: Any) -> bool:
-    return inspect.ismodule(value) and value.__name__.startswith(("torch.nn", "torch.optim"))

@@ -42,12 +42,12 @@ class Words:
     def items(self, items: Sequence[Any]) -> str:
         """The Python for a list of items: paths, texts, numbers, arrays, or tuples and dictionaries of them."""
         if all(isinstance(item, tuple) for item in items) and len({len(item) for item in items}) == 1:
-            if not all(isinstance(part, str | Path | int | float) for item in items for part in item):
+            if any(isinstance(part, np.ndarray | Tensor) for part in items[0]):
                 columns = [self.column(f"items_{i}", column) for i, column in enumerate(zip(*items, strict=True))]
                 return f"list(zip({', '.join(columns)}, strict=True))"
         elif any(isinstance(item, np.ndarray | Tensor) for item in items):
             return f"list({self.column('items', items)})"
-        if len(items) <= SHOWN_ITEMS and all(isinstance(item, str | Path | int | float | tuple) for item in items):
+        if len(items) <= SHOWN_ITEMS and all(isinstance(item, str | Path | int | float) for item in items):
             return self.value(list(items))
         return self.stored(items)
 

@@ -8,7 +8,6 @@ from tests.ladder.tensors.compare import (
     DTYPES,
     QUICK,
     SEEDS,
-    TWINS,
     assert_close,
     assert_same_results,
     assert_same_weights,

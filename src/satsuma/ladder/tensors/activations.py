@@ -55,7 +55,7 @@ def relu6(x: Tensor) -> Tensor:
     """`relu`, and 6 for what is larger.
 
     >>> relu6(torch.tensor([-2.0, 3.0, 7.0]))
-    tensor([-0., 3., 6.])
+    tensor([0., 3., 6.])
     """
     return x * ((x > 0) & (x < 6)) + 6 * (x >= 6)
 

@@ -85,7 +85,8 @@ class Unflatten:
         self.dim, self.unflattened_size = dim, unflattened_size
 
     def __call__(self, x: Tensor) -> Tensor:  # [B ... D ...]
-        return x.unflatten(self.dim, self.unflattened_size)
+        before, after = x.shape[: self.dim], x.shape[self.dim :][1:]
+        return x.reshape(*before, *self.unflattened_size, *after)
 
 
 class Identity:

@@ -99,7 +99,7 @@ class AdaptiveAvgPool2d:
 
     def __call__(self, x: Tensor) -> Tensor:  # [B C H W]
         means = [part.mean((2, 3)) for part in shares_of_picture(x, self.output_size)]  # [B C] each
-        return torch.stack(means, 2).unflatten(2, self.output_size)  # [B C h w]
+        return torch.stack(means, 2).reshape(*x.shape[:2], *self.output_size)  # [B C h w]
 
 
 class AdaptiveMaxPool2d:
@@ -116,7 +116,7 @@ class AdaptiveMaxPool2d:
 
     def __call__(self, x: Tensor) -> Tensor:  # [B C H W]
         largest = [part.flatten(2).max(-1).values for part in shares_of_picture(x, self.output_size)]  # [B C] each
-        return torch.stack(largest, 2).unflatten(2, self.output_size)  # [B C h w]
+        return torch.stack(largest, 2).reshape(*x.shape[:2], *self.output_size)  # [B C h w]
 
 
 def shares_of_picture(x: Tensor, size: tuple[int, int]) -> list[Tensor]:

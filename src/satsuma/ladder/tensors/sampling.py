@@ -53,7 +53,7 @@ def grid_sample(x: Tensor, grid: Tensor, padding_mode: str = "zeros") -> Tensor:
             inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
             place = (i.clamp(0, height - 1) * width + j.clamp(0, width - 1)).long()  # [B h w]
             pixels = x.flatten(2).gather(2, place.flatten(1)[:, None].expand(-1, x.shape[1], -1))  # [B C h*w]
-            total = total + pixels.unflatten(2, place.shape[1:]) * (share * inside)[:, None]
+            total = total + pixels.reshape(*x.shape[:2], *place.shape[1:]) * (share * inside)[:, None]
     return total  # [B C h w]
 
 

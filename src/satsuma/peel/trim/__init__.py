@@ -12,7 +12,7 @@ from satsuma.peel.trim.local_names import local_names
 from satsuma.peel.trim.parameters import constant_parameters
 from satsuma.peel.trim.program import Change, Program
 from satsuma.peel.trim.records import records
-from satsuma.peel.trim.tidy import blank_runs, tidy
+from satsuma.peel.trim.tidy import blank_runs, tidied
 from satsuma.peel.trim.unused import (
     only_annotations,
     unused_imports,
@@ -33,7 +33,7 @@ def trim(sources: Sources, facts: Mapping[str, str]) -> Sources:
     passes: tuple[Callable[[Program], Iterator[Change]], ...] = (
         guards,
         lambda program: fold(program, facts),
-        tidy,
+        tidied,
         local_names,
         records,
         constant_parameters,
@@ -45,15 +45,15 @@ def trim(sources: Sources, facts: Mapping[str, str]) -> Sources:
         unused_tuple_names,
         only_annotations,
     )
-    settle(program, (without_examples, without_errors))
-    settle(program, passes)
-    settle(program, (*passes, inlined))
+    settle_all(program, (without_examples, without_errors))
+    settle_all(program, passes)
+    settle_all(program, (*passes, inlined))
     for unit in program.library:
-        program.rewrite(unit, blank_runs(unit.text))
+        program.rewrite(unit, blank_runs(unit))
     return program.result()
 
 
-def settle(program: Program, passes: tuple[Callable[[Program], Iterator[Change]], ...]) -> None:
+def settle_all(program: Program, passes: tuple[Callable[[Program], Iterator[Change]], ...]) -> None:
     """Run passes until none finds anything to do."""
     for _ in range(ROUNDS):
         changed = False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from satsuma.peel.trim.program import Edit, Program, Unit
-from satsuma.peel.trim.purity import dotted
+from satsuma.peel.trim.purity import dotted_name
 
 PARTIALS = ("partial", "functools.partial")
 
@@ -77,7 +77,7 @@ def sites_of(program: Program, name: str, signature: Signature) -> tuple[list[Si
         parent = unit.parents[use]
         if isinstance(parent, ast.Call) and parent.func is use:
             sites.append(site_of(unit, parent, signature, partial=False))
-        elif isinstance(parent, ast.Call) and dotted(parent.func) in PARTIALS and parent.args[0] is use:
+        elif isinstance(parent, ast.Call) and dotted_name(parent.func) in PARTIALS and parent.args[0] is use:
             sites.append(site_of(unit, parent, signature, partial=True))
         elif use not in unit.in_annotations:
             escapes = True
@@ -92,7 +92,7 @@ def unseen_keywords(program: Program) -> set[str]:
         for node in unit.nodes:
             if not isinstance(node, ast.Call) or not node.keywords:
                 continue
-            root = dotted(node.func).partition(".")[0]
+            root = dotted_name(node.func).partition(".")[0]
             if root in known and unit.binder(node, root) is None and not takes_any(program, root):
                 continue
             if isinstance(node.func, ast.Name) and unit.binder(node, root) is None and not unit.own:
@@ -151,7 +151,7 @@ def close_of(unit: Unit, node: ast.AST) -> int:
 def argument_rows(unit: Unit, call: ast.Call) -> list[tuple[int, int]]:
     """The spans of a call's arguments in the order of the text, brackets of their own included."""
     rows = []
-    for node in in_order(call):
+    for node in arguments_in_order(call):
         start, end = unit.span(node)
         if isinstance(node, ast.keyword):
             end = widened(unit, unit.span(node.value), call)[1]
@@ -161,7 +161,7 @@ def argument_rows(unit: Unit, call: ast.Call) -> list[tuple[int, int]]:
     return rows
 
 
-def in_order(call: ast.Call) -> list[ast.expr | ast.keyword]:
+def arguments_in_order(call: ast.Call) -> list[ast.expr | ast.keyword]:
     """A call's arguments in the order of the text."""
     given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     return sorted(given, key=lambda n: (n.lineno, n.col_offset))
@@ -187,7 +187,7 @@ def drop_arguments(site: Site, names: set[str]) -> list[Edit] | None:
     call, unit = site.call, site.unit
     if not unit.editable(call):
         return None if any(n in site.given for n in names) else []
-    ordered = in_order(call)
+    ordered = arguments_in_order(call)
     if len(ordered) == 1 and isinstance(ordered[0], ast.GeneratorExp):
         return None
     values = {id(site.given[name]) for name in names if name in site.given}

@@ -5,7 +5,7 @@ import builtins
 from collections.abc import Collection, Iterator, Sequence
 
 from satsuma.peel.trim.program import FunctionNode, Program, Unit
-from satsuma.peel.trim.purity import dotted
+from satsuma.peel.trim.purity import dotted_name
 
 MAKERS = ("__init__", "__post_init__", "__new__")
 LEAVES = (ast.Return, ast.Yield, ast.YieldFrom, ast.Break, ast.Continue)
@@ -44,7 +44,7 @@ def may_be_caught(node: ast.Raise, types: set[str]) -> bool:
     if not types:
         return False
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    name = dotted(raised).rpartition(".")[2] if raised is not None else ""
+    name = dotted_name(raised).rpartition(".")[2] if raised is not None else ""
     kind = BUILTIN_ERRORS.get(name)
     if kind is None:
         return True
@@ -55,12 +55,12 @@ def caught_by(handler: ast.ExceptHandler) -> set[str]:
     if handler.type is None:
         return {"BaseException"}
     parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return {dotted(part).rpartition(".")[2] or "BaseException" for part in parts}
+    return {dotted_name(part).rpartition(".")[2] or "BaseException" for part in parts}
 
 
 def suppressed_by(expression: ast.expr) -> set[str]:
-    if isinstance(expression, ast.Call) and dotted(expression.func).rpartition(".")[2] == "suppress":
-        return {dotted(a).rpartition(".")[2] or "BaseException" for a in expression.args}
+    if isinstance(expression, ast.Call) and dotted_name(expression.func).rpartition(".")[2] == "suppress":
+        return {dotted_name(a).rpartition(".")[2] or "BaseException" for a in expression.args}
     return set()
 
 
@@ -175,11 +175,11 @@ def passed_names(program: Program, dead: dict[Unit, set[ast.AST]]) -> dict[str, 
         for node in live_nodes(unit.tree, dead[unit]):
             if isinstance(node, ast.Call):
                 names = {n for a in (*node.args, *node.keywords) for n in mentioned(a)}
-                found.setdefault(dotted(node.func).rpartition(".")[2], set()).update(names)
+                found.setdefault(dotted_name(node.func).rpartition(".")[2], set()).update(names)
                 for keyword in node.keywords:
                     found.setdefault(f"{keyword.arg}=", set()).update(mentioned(keyword.value))
-                if dotted(node.func).endswith("partial") and node.args:
-                    found.setdefault(dotted(node.args[0]).rpartition(".")[2], set()).update(names)
+                if dotted_name(node.func).endswith("partial") and node.args:
+                    found.setdefault(dotted_name(node.args[0]).rpartition(".")[2], set()).update(names)
     return found
 
 

@@ -51,12 +51,12 @@ def without_entry(text: str, name: str) -> str:
             stop = starts[j + 1].start() if j + 1 < len(starts) else len(paragraph)
             ended = END.search(paragraph, start.end(), stop)
             stop = ended.start() if ended else stop
-            paragraphs[i] = refilled(joined(paragraph[: start.start()], paragraph[stop:]), paragraph)
+            paragraphs[i] = refilled(joined_paragraph(paragraph[: start.start()], paragraph[stop:]), paragraph)
             break
         else:
             sentence = re.search(rf"(?:^|(?<=\. )|(?<=\n))\s*(?:With )?`{name}`(?: [^.]*)?\.(?:\s+|$)", paragraph)
             if sentence:
-                rest = joined(paragraph[: sentence.start()], paragraph[sentence.end() :])
+                rest = joined_paragraph(paragraph[: sentence.start()], paragraph[sentence.end() :])
                 paragraphs[i] = refilled(rest, paragraph)
     kept = paragraphs[:1]
     for gap, paragraph in zip(paragraphs[1::2], paragraphs[2::2], strict=True):
@@ -78,7 +78,7 @@ def refilled(paragraph: str, before: str) -> str:
     return lines + tail
 
 
-def joined(before: str, after: str) -> str:
+def joined_paragraph(before: str, after: str) -> str:
     indent = re.match(r"\s*", before)[0] if before.strip() else ""  # type: ignore[index]
     if not before.strip():
         found = re.match(r"\s*", before + after)

@@ -9,7 +9,7 @@ from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.parameters import is_constant, is_setting
 from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
-from satsuma.peel.trim.purity import dotted, is_pure, pure_functions
+from satsuma.peel.trim.purity import dotted_name, is_pure, pure_functions
 from satsuma.peel.trim.statements import delete
 
 ASKING = ("getattr", "hasattr", "setattr", "attrgetter", "__setattr__")
@@ -30,7 +30,7 @@ class Record:
 
 def record_fields_settled(program: Program) -> Iterator[Change]:
     """One change for each field that can go."""
-    names = {dotted(n.func).rpartition(".")[2] for u in program.units for n in u.nodes if isinstance(n, ast.Call)}
+    names = {dotted_name(n.func).rpartition(".")[2] for u in program.units for n in u.nodes if isinstance(n, ast.Call)}
     if names & set(WHOLE):
         return
     asked = asked_names(program)
@@ -54,7 +54,7 @@ def record_fields_settled(program: Program) -> Iterator[Change]:
 def data_classes(program: Program) -> Iterator[Record]:
     """The library's data classes that nothing extends and that are only built by plain calls."""
     for name, (unit, node) in program.classes().items():
-        found = [d for d in node.decorator_list if dotted(d.func if isinstance(d, ast.Call) else d) == "dataclass"]
+        found = [d for d in node.decorator_list if dotted_name(d.func if isinstance(d, ast.Call) else d) == "dataclass"]
         if len(found) != 1 or len(node.decorator_list) != 1 or node.bases:
             continue
         decorator = found[0]
@@ -85,7 +85,7 @@ def only_asked(unit: Unit, use: ast.Name) -> bool:
     parent = unit.parents[use]
     while isinstance(parent, ast.BinOp | ast.Tuple):
         parent = unit.parents[parent]
-    return isinstance(parent, ast.Call) and dotted(parent.func) == "isinstance"
+    return isinstance(parent, ast.Call) and dotted_name(parent.func) == "isinstance"
 
 
 def asked_names(program: Program) -> set[str]:
@@ -93,7 +93,7 @@ def asked_names(program: Program) -> set[str]:
     found: set[str] = set()
     for unit in program.units:
         for n in unit.nodes:
-            if isinstance(n, ast.Call) and dotted(n.func).rpartition(".")[2] in ASKING:
+            if isinstance(n, ast.Call) and dotted_name(n.func).rpartition(".")[2] in ASKING:
                 found |= {a.value for a in n.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
                 if any(not isinstance(a, ast.Constant) for a in n.args[1:2]):
                     found |= program.quoted()
@@ -122,7 +122,7 @@ def replaced_names(program: Program) -> set[str]:
         k.arg or ""
         for unit in program.units
         for n in unit.nodes
-        if isinstance(n, ast.Call) and dotted(n.func).rpartition(".")[2] == "replace"
+        if isinstance(n, ast.Call) and dotted_name(n.func).rpartition(".")[2] == "replace"
         for k in n.keywords
     }
 
@@ -160,7 +160,9 @@ def belongs(record: Record, unit: Unit, node: ast.Attribute) -> bool:
         return unit is record.unit and unit.parents[scope] is record.node and not stores
     if arguments:
         annotation = arguments[0].annotation
-        written = annotation.value if isinstance(annotation, ast.Constant) else dotted(annotation) if annotation else ""
+        written = (
+            annotation.value if isinstance(annotation, ast.Constant) else dotted_name(annotation) if annotation else ""
+        )
         return written == record.name and not stores
     return bool(stores) and all(made_by(unit, n, record.name) for n in stores)
 
@@ -171,7 +173,7 @@ def made_by(unit: Unit, store: ast.Name, name: str) -> bool:
         isinstance(parent, ast.Assign)
         and parent.targets == [store]
         and isinstance(parent.value, ast.Call)
-        and dotted(parent.value.func) == name
+        and dotted_name(parent.value.func) == name
     )
 
 
@@ -243,9 +245,9 @@ def shorter_assignment(unit: Unit, statement: ast.Assign, simple: set[str], plai
     kept = [
         (t, v)
         for t, v in zip(targets, values, strict=True)
-        if not (isinstance(t, ast.Attribute) and dotted(t.value) == "self" and t.attr not in read)
+        if not (isinstance(t, ast.Attribute) and dotted_name(t.value) == "self" and t.attr not in read)
         or not is_pure(v)
-        or not (plain or isinstance(v, ast.Constant) or is_simple(v, simple))
+        or not (plain or isinstance(v, ast.Constant) or is_plain_value(v, simple))
     ]
     if len(kept) == len(targets):
         return []
@@ -255,7 +257,7 @@ def shorter_assignment(unit: Unit, statement: ast.Assign, simple: set[str], plai
     return [Edit(unit, *unit.span(statement), f"{left} = {right}")]
 
 
-def is_simple(value: ast.expr, simple: set[str]) -> bool:
+def is_plain_value(value: ast.expr, simple: set[str]) -> bool:
     if isinstance(value, ast.Call):
-        return dotted(value.func) in ("tuple", "int", "float", "len", "str")
+        return dotted_name(value.func) in ("tuple", "int", "float", "len", "str")
     return isinstance(value, ast.Name) and value.id in simple

@@ -8,7 +8,7 @@ from typing import Any
 
 from satsuma.peel.trim.expressions import outer, put
 from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
-from satsuma.peel.trim.purity import dotted, is_pure, is_test
+from satsuma.peel.trim.purity import dotted_name, is_pure, is_test
 from satsuma.peel.trim.statements import block_of, decide_if, delete, replace_by_block, terminates
 
 UNKNOWN = object()
@@ -94,7 +94,7 @@ def is_asked_for(unit: Unit, use: ast.Name) -> bool:
     child: ast.AST = use
     for above in unit.up(use):
         if isinstance(above, ast.Call):
-            return dotted(above.func) == "isinstance" and len(above.args) == 2 and child is above.args[1]
+            return dotted_name(above.func) == "isinstance" and len(above.args) == 2 and child is above.args[1]
         if not isinstance(above, ast.BinOp | ast.Tuple):
             return False
         child = above
@@ -123,7 +123,7 @@ def is_solid(node: ast.expr, solid: set[str], unit: Unit) -> bool:
     if isinstance(node, ast.Name):
         return node.id in solid and unit.binder(node, node.id) is None
     if isinstance(node, ast.Call):
-        return dotted(node.func) in ("partial", "float", "int", "len", "str", "tuple", "list") and is_pure(node)
+        return dotted_name(node.func) in ("partial", "float", "int", "len", "str", "tuple", "list") and is_pure(node)
     return isinstance(node, ast.Constant) and node.value is not None
 
 
@@ -148,7 +148,7 @@ def folded_expression(unit: Unit, node: ast.expr, known: Mapping[str, str], soli
         truth = truth_of(node.test, solid, unit)
         if truth is not None:
             return keep_part(unit, node, node.body if truth else node.orelse)
-        if same(node.body, node.orelse) and is_test(node.test):
+        if same_code(node.body, node.orelse) and is_test(node.test):
             return keep_part(unit, node, node.body)
     elif isinstance(node, ast.BoolOp):
         return folded_chain(unit, node, solid)
@@ -171,7 +171,7 @@ def calculated(unit: Unit, node: ast.BinOp, solid: set[str]) -> Change:
     """Sums and products of numbers, and of 0 with what `range` counts."""
     one, two = constant_of(node.left, solid, unit), constant_of(node.right, solid, unit)
     apply = ARITHMETIC.get(type(node.op))
-    if is_number(one) and is_number(two) and apply is not None:
+    if is_plain_number(one) and is_plain_number(two) and apply is not None:
         try:
             text = repr(apply(one, two))
         except ArithmeticError:
@@ -184,7 +184,7 @@ def calculated(unit: Unit, node: ast.BinOp, solid: set[str]) -> Change:
     return []
 
 
-def is_number(value: Any) -> bool:
+def is_plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -204,7 +204,7 @@ def counts(unit: Unit, node: ast.expr) -> bool:
 
 
 def ranges(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and dotted(node.func) == "range"
+    return isinstance(node, ast.Call) and dotted_name(node.func) == "range"
 
 
 def without_empty_spread(unit: Unit, node: ast.Dict) -> Change:
@@ -215,7 +215,7 @@ def without_empty_spread(unit: Unit, node: ast.Dict) -> Change:
     return []
 
 
-def same(one: ast.AST, two: ast.AST) -> bool:
+def same_code(one: ast.AST, two: ast.AST) -> bool:
     return ast.dump(one) == ast.dump(two)
 
 
@@ -282,7 +282,7 @@ def is_condition(unit: Unit, node: ast.expr) -> bool:
 
 
 def folded_call(unit: Unit, node: ast.Call, solid: set[str], never: set[str]) -> Change:
-    if dotted(node.func) == "isinstance" and len(node.args) == 2 and is_pure(node.args[0]):
+    if dotted_name(node.func) == "isinstance" and len(node.args) == 2 and is_pure(node.args[0]):
         value = constant_of(node.args[0], solid, unit)
         names = union_names(node.args[1])
         if not names:
@@ -302,16 +302,16 @@ def folded_call(unit: Unit, node: ast.Call, solid: set[str], never: set[str]) ->
             joined = " | ".join(left) if isinstance(node.args[1], ast.BinOp) or len(left) == 1 else ", ".join(left)
             tuple_text = joined if isinstance(node.args[1], ast.BinOp) or len(left) == 1 else f"({joined})"
             return [Edit(unit, *unit.span(node.args[1]), tuple_text)]
-    elif dotted(node.func) == "callable" and len(node.args) == 1 and is_solid(node.args[0], solid, unit):
+    elif dotted_name(node.func) == "callable" and len(node.args) == 1 and is_solid(node.args[0], solid, unit):
         return put(unit, node, "True") if isinstance(node.args[0], ast.Name) else []
-    elif dotted(node.func) in ("float", "int") and len(node.args) == 1 and not node.keywords:
+    elif dotted_name(node.func) in ("float", "int") and len(node.args) == 1 and not node.keywords:
         value = constant_of(node.args[0], solid, unit)
-        if type(value) is (float if dotted(node.func) == "float" else int):
+        if type(value) is (float if dotted_name(node.func) == "float" else int):
             return keep_part(unit, node, node.args[0])
-    elif dotted(node.func) in ("bool", "len") and len(node.args) == 1 and not node.keywords:
+    elif dotted_name(node.func) in ("bool", "len") and len(node.args) == 1 and not node.keywords:
         value = constant_of(node.args[0], solid, unit)
-        if value is not UNKNOWN and (dotted(node.func) == "bool" or isinstance(value, str | tuple)):
-            return put(unit, node, str(bool(value) if dotted(node.func) == "bool" else len(value)))
+        if value is not UNKNOWN and (dotted_name(node.func) == "bool" or isinstance(value, str | tuple)):
+            return put(unit, node, str(bool(value) if dotted_name(node.func) == "bool" else len(value)))
     return []
 
 
@@ -323,7 +323,7 @@ def union_names(node: ast.expr) -> list[str]:
     if isinstance(node, ast.Tuple):
         parts = [union_names(e) for e in node.elts]
         return [n for p in parts for n in p] if all(parts) else []
-    return [dotted(node)] if dotted(node) else []
+    return [dotted_name(node)] if dotted_name(node) else []
 
 
 def spread(unit: Unit, node: ast.Starred) -> Change:
@@ -355,7 +355,7 @@ def folded_with(unit: Unit, node: ast.With) -> Change:
     """`with nullcontext():` is its block."""
     if len(node.items) == 1 and node.items[0].optional_vars is None:
         context = node.items[0].context_expr
-        if isinstance(context, ast.Call) and dotted(context.func) in ("nullcontext", "contextlib.nullcontext"):
+        if isinstance(context, ast.Call) and dotted_name(context.func) in ("nullcontext", "contextlib.nullcontext"):
             return replace_by_block(unit, node, node.body)
     return []
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from satsuma.peel.trim.caught import is_doomed, raises_to_keep
 from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
-from satsuma.peel.trim.purity import dotted, is_test
+from satsuma.peel.trim.purity import dotted_name, is_test
 from satsuma.peel.trim.statements import (
     block_text,
     body_of,
@@ -36,7 +36,7 @@ def guards(program: Program) -> Iterator[Change]:
             if isinstance(node, ast.Assert):
                 yield delete(unit, [node])
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                if dotted(node.value.func) in WARNERS or says_nothing(unit, node.value, empty):
+                if dotted_name(node.value.func) in WARNERS or says_nothing(unit, node.value, empty):
                     yield delete(unit, [node])
             elif isinstance(node, ast.If):
                 yield without_doomed_branch(unit, node, kept)
@@ -50,7 +50,7 @@ def guards(program: Program) -> Iterator[Change]:
 
 def without_spellers(unit: Unit, node: FunctionNode | ast.ClassDef) -> Iterator[Change]:
     for decorator in node.decorator_list:
-        if dotted(decorator) in SPELLERS:
+        if dotted_name(decorator) in SPELLERS:
             start, end = unit.span(decorator)
             yield [Edit(unit, line_start(unit, start), line_end(unit, end) + 1, "")]
 

@@ -8,7 +8,7 @@ from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.parameters import TRANSPARENT
 from satsuma.peel.trim.program import SCOPES, Change, Edit, Program, Unit
-from satsuma.peel.trim.purity import dotted, is_pure, pure_functions
+from satsuma.peel.trim.purity import dotted_name, is_pure, pure_functions
 from satsuma.peel.trim.statements import body_of, docstring_of, line_end, line_start
 
 LONGEST = 100  # columns of an expression that still reads well in its place
@@ -148,16 +148,16 @@ def captured(
         if isinstance(n, ast.NamedExpr | ast.Await):
             return True
     for n in ast.walk(expression):
-        if isinstance(n, ast.Name) and n not in uses and home.binder(n, n.id) is None:
-            if site.unit.binder(site.call, n.id) is not None:
-                return True
+        shared = isinstance(n, ast.Name) and n not in uses and home.binder(n, n.id) is None
+        if isinstance(n, ast.Name) and shared and site.unit.binder(site.call, n.id) is not None:
+            return True
     for where, value in given.values():
         for n in ast.walk(value):
             if isinstance(n, ast.Name) and n.id in inner:
                 return True
-            if isinstance(n, ast.Name) and where is home and site.unit.binder(site.call, n.id) is not None:
-                if value not in site.given.values():
-                    return True
+            default = where is home and value not in site.given.values()
+            if isinstance(n, ast.Name) and default and site.unit.binder(site.call, n.id) is not None:
+                return True
     return False
 
 
@@ -167,7 +167,7 @@ def unread_parameters(program: Program) -> Iterator[Change]:
     for name, (unit, node) in program.functions().items():
         if unit.kind == "main" and name == "main":
             continue
-        if not all(dotted(d) in TRANSPARENT for d in node.decorator_list):
+        if not all(dotted_name(d) in TRANSPARENT for d in node.decorator_list):
             continue
         signature = signature_of(node)
         sites, escapes = sites_of(program, name, signature)

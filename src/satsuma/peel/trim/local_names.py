@@ -16,7 +16,7 @@ def local_names(program: Program) -> Iterator[Change]:
     for unit in program.library:
         for node in unit.nodes:
             if isinstance(node, FunctionNode):
-                table = Table(unit, node)
+                table = NameTable(unit, node)
                 for name in sorted(table.stores):
                     yield (
                         spread_constant(table, name)
@@ -34,7 +34,7 @@ def plain_records(program: Program) -> Iterator[str]:
             yield name
 
 
-class Table:
+class NameTable:
     """The names that a function binds (its parameters aside), where it sets and where it reads each."""
 
     def __init__(self, unit: Unit, node: FunctionNode) -> None:
@@ -79,7 +79,7 @@ class Table:
         return all(load in below for load in self.loads.get(name, ()))
 
 
-def spread_constant(table: Table, name: str) -> Change:
+def spread_constant(table: NameTable, name: str) -> Change:
     """`x = None` set once: each read becomes the constant."""
     unit, statement = table.unit, table.only_assignment(name)
     if statement is None or statement.value is None:
@@ -108,7 +108,7 @@ def is_spread(unit: Unit, load: ast.Name) -> bool:
     )
 
 
-def returned_at_once(table: Table, name: str) -> Change:
+def returned_at_once(table: NameTable, name: str) -> Change:
     """`x = value` and then `return x` is `return value`."""
     unit, statement = table.unit, table.only_assignment(name)
     loads = table.loads.get(name, [])
@@ -125,7 +125,7 @@ def returned_at_once(table: Table, name: str) -> Change:
     return [Edit(unit, start, end, "return " + unit.text[value_start(unit, statement.value) : unit.span(statement)[1]])]
 
 
-def spread_alias(table: Table, name: str) -> Change:
+def spread_alias(table: NameTable, name: str) -> Change:
     """`x = y` of two local names of which neither is set again: each read of `x` is one of `y`."""
     unit, statement = table.unit, table.only_assignment(name)
     if statement is None or not isinstance(statement.value, ast.Name) or not table.loads.get(name):
@@ -139,7 +139,7 @@ def spread_alias(table: Table, name: str) -> Change:
     return replaced(table, table.loads[name], other, statement)
 
 
-def replaced(table: Table, loads: list[ast.Name], text: str, statement: ast.stmt) -> Change:
+def replaced(table: NameTable, loads: list[ast.Name], text: str, statement: ast.stmt) -> Change:
     unit = table.unit
     names = {n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
     edits: list[Edit] = []
@@ -155,7 +155,7 @@ def replaced(table: Table, loads: list[ast.Name], text: str, statement: ast.stmt
     return [*edits, *delete(unit, [statement])]
 
 
-def unread(table: Table, name: str, pure: set[str]) -> Change:
+def unread(table: NameTable, name: str, pure: set[str]) -> Change:
     """A variable that nobody reads goes; what has an effect on the right stays as a statement."""
     unit = table.unit
     if name in table.parameters or any(not feeds_itself(unit, load, name, pure) for load in table.loads.get(name, ())):

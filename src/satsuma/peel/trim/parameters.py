@@ -17,7 +17,7 @@ from satsuma.peel.trim.calls import (
 from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.program import Change, Edit, Program, Unit
-from satsuma.peel.trim.purity import dotted
+from satsuma.peel.trim.purity import dotted_name
 
 TRANSPARENT = ("contextmanager", "contextlib.contextmanager", "torch.no_grad", "torch.inference_mode")
 
@@ -28,7 +28,7 @@ def constant_parameters(program: Program) -> Iterator[Change]:
     for name, (unit, node) in program.functions().items():
         if unit.kind == "main" and name == "main":
             continue
-        if all(dotted(d.func if isinstance(d, ast.Call) else d) in TRANSPARENT for d in node.decorator_list):
+        if all(dotted_name(d.func if isinstance(d, ast.Call) else d) in TRANSPARENT for d in node.decorator_list):
             signature = signature_of(node)
             sites, escapes = sites_of(program, name, signature)
             yield dropped(program, Callee(unit, node, signature, sites, escapes), unseen)
@@ -77,7 +77,7 @@ def is_neutral(unit: Unit, use: ast.Name) -> bool:
         return True
     while isinstance(parent, ast.BinOp | ast.Tuple):
         parent = unit.parents[parent]
-    return isinstance(parent, ast.Call) and dotted(parent.func) in ("isinstance", "issubclass")
+    return isinstance(parent, ast.Call) and dotted_name(parent.func) in ("isinstance", "issubclass")
 
 
 def own_methods(program: Program, unit: Unit, cls: ast.ClassDef) -> Iterator[Callee]:
@@ -92,7 +92,7 @@ def own_methods(program: Program, unit: Unit, cls: ast.ClassDef) -> Iterator[Cal
         sites = []
         for where, use in uses:
             parent = where.parents[use]
-            mine = where is unit and where.inside(use, cls) and dotted(use.value) == "self"
+            mine = where is unit and where.inside(use, cls) and dotted_name(use.value) == "self"
             if mine and isinstance(parent, ast.Call) and parent.func is use:
                 sites.append(site_of(where, parent, signature, partial=False))
         others = sum(
@@ -214,7 +214,7 @@ def is_constant(unit: Unit, node: ast.expr) -> bool:
         return isinstance(node.operand, ast.Constant)
     if isinstance(node, ast.Tuple):
         return all(is_constant(unit, e) for e in node.elts) and len(node.elts) <= 4
-    root = dotted(node).partition(".")[0]
+    root = dotted_name(node).partition(".")[0]
     if isinstance(node, ast.Attribute) and root == "self":
         return False
     return bool(root) and unit.binder(node, root) is None and shared(unit, node, root)

@@ -111,12 +111,12 @@ CONSUMING = frozenset(
 )
 
 
-def dotted(node: ast.AST) -> str:
+def dotted_name(node: ast.AST) -> str:
     """`a.b.c` of a name or a chain of attributes; "" for anything else."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        base = dotted(node.value)
+        base = dotted_name(node.value)
         return f"{base}.{node.attr}" if base else ""
     return ""
 
@@ -127,7 +127,7 @@ def is_pure(node: ast.AST, pure: Collection[str] = (), keep: Collection[str] = (
         if isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
             return False
         if isinstance(n, ast.Call):
-            name = dotted(n.func)
+            name = dotted_name(n.func)
             if name in PURE_CALLS or (name in PURE_BUILTINS and "." not in name) or name in pure:
                 continue
             if isinstance(n.func, ast.Attribute) and n.func.attr in PURE_METHODS:
@@ -142,7 +142,7 @@ def is_test(node: ast.AST) -> bool:
         if isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
             return False
         if isinstance(n, ast.Call):
-            name = n.func.attr if isinstance(n.func, ast.Attribute) else dotted(n.func)
+            name = n.func.attr if isinstance(n.func, ast.Attribute) else dotted_name(n.func)
             if name in CONSUMING or name.endswith("_"):
                 return False
     return True

@@ -11,7 +11,7 @@ from satsuma.peel.trim.statements import decide_if, delete, drop_else, is_elif, 
 ATOMS = (ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript)
 
 
-def tidy(program: Program) -> Iterator[Change]:
+def tidied(program: Program) -> Iterator[Change]:
     """Edits that change nothing but the look."""
     pure = pure_functions(program)
     for unit in program.library:
@@ -31,7 +31,7 @@ def tidy(program: Program) -> Iterator[Change]:
                 yield delete(unit, [node])
             elif isinstance(node, ast.Try) and node.finalbody and is_nothing(node.finalbody) and not node.handlers:
                 yield replace_by_block(unit, node, node.body)
-            elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring(unit, node):
+            elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring_of(unit, node):
                 if not (isinstance(node.value, ast.Constant) and node.value.value is ...):
                     yield delete(unit, [node])
             elif isinstance(node, ATOMS) and unit.editable(node) and node not in unit.in_f_strings:
@@ -52,7 +52,7 @@ def is_nothing(block: Sequence[ast.stmt]) -> bool:
     return all(isinstance(s, ast.Pass) for s in block)
 
 
-def is_docstring(unit: Unit, node: ast.Expr) -> bool:
+def is_docstring_of(unit: Unit, node: ast.Expr) -> bool:
     return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -136,9 +136,15 @@ def without_brackets(unit: Unit, node: ast.expr) -> Change:
     return [Edit(unit, before, after + 1, unit.text[start:end])] if "\n" not in unit.text[start:end] else []
 
 
-def blank_runs(text: str) -> str:
-    """Runs of empty lines become one, those around `main`'s top-level definitions two."""
-    text = re.sub(r"[ \t]+\n", "\n", text)
-    text = re.sub(r"\n{4,}", "\n\n\n", text)
-    text = re.sub(r":\n\n+( +)(?=\S)", r":\n\1", text)
-    return re.sub(r"\n\n\n+(?= )", "\n\n", text).strip("\n")
+def blank_runs(unit: Unit) -> str:
+    """A unit's text in which runs of empty lines are one line, or two at the outermost level."""
+    kept: list[str] = []
+    for number, line in enumerate(unit.lines, 1):
+        if number in unit.long_strings or line.strip():
+            needless = bool(kept) and not kept[-1] and len(kept) > 1 and kept[-2].rstrip().endswith(":")
+            if needless and line.startswith(" ") and number not in unit.long_strings:
+                kept.pop()
+            kept.append(line)
+        elif not (len(kept) > 1 and not kept[-1] and (not kept[-2] or unit.kind != "main")):
+            kept.append("")
+    return "\n".join(kept).strip("\n")

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit, bound_names
-from satsuma.peel.trim.purity import dotted
+from satsuma.peel.trim.purity import dotted_name
 from satsuma.peel.trim.statements import body_of, delete
 
 KEPT_METHODS = ("forward", "extra_repr")  # called by torch
@@ -90,8 +90,10 @@ def unused_members(program: Program) -> Iterator[Change]:
     for unit in program.library:
         for cls in [n for n in unit.nodes if isinstance(n, ast.ClassDef)]:
             record = any("dataclass" in ast.dump(d) for d in cls.decorator_list)
-            foreign = any(dotted(b) not in program.classes() for b in cls.bases)
-            enum = any("Enum" in dotted(b) or "Tuple" in dotted(b) or "Dict" in dotted(b) for b in cls.bases)
+            foreign = any(dotted_name(b) not in program.classes() for b in cls.bases)
+            enum = any(
+                "Enum" in dotted_name(b) or "Tuple" in dotted_name(b) or "Dict" in dotted_name(b) for b in cls.bases
+            )
             gone: list[ast.stmt] = []
             for member in cls.body:
                 if isinstance(member, FunctionNode):
@@ -103,9 +105,8 @@ def unused_members(program: Program) -> Iterator[Change]:
                                  for n in ast.walk(cls))  # fmt: skip
                     if names and not inside and not any(n in read or n.startswith("__") for n in names):
                         gone.append(member)
-                elif isinstance(member, ast.AnnAssign) and not record and not enum and member.value is not None:
-                    if isinstance(member.target, ast.Name) and member.target.id not in read and not foreign:
-                        gone.append(member)
+                elif isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and member.value:
+                    gone += [] if record or enum or foreign or member.target.id in read else [member]
             yield delete(unit, gone)
 
 
