@@ -34,7 +34,6 @@ class Recipe:
 NO_NUMPY = dict.fromkeys(DEPTHS, SAME) | {"numpy": REFUSED}
 MAYBE_NUMPY = dict.fromkeys(DEPTHS, SAME) | {"numpy": EITHER}
 MAYBE_BELOW = dict.fromkeys(DEPTHS, SAME) | {"tensors": EITHER, "numpy": EITHER}
-TORCH_ONLY = dict.fromkeys(DEPTHS, SAME) | {"tensors": REFUSED, "numpy": REFUSED}
 
 
 def learner(dls: sm.DataLoaders, model: Any, **settings: Any) -> sm.Learner:
@@ -276,7 +275,7 @@ RECIPES: dict[str, Recipe] = {
     "regression": Recipe(make=regression, train=fit(3, 0.01)),
     "float64": Recipe(make=double, train=fit(2, 0.01), rtol=1e-9),
     "hand_made_loaders": Recipe(make=by_hand, train=QUICK, depths=MAYBE_NUMPY),
-    "own_module": Recipe(make=own, train=one_cycle(2, 0.01), depths=TORCH_ONLY, reason="GatedNet|focal"),
+    "own_module": Recipe(make=own, train=one_cycle(2, 0.01), depths=NO_NUMPY, reason="GatedNet|focal"),
     "multi_label": Recipe(make=multi_label, train=QUICK, depths=MAYBE_NUMPY),
     "cnn_of_arrays": Recipe(make=small_cnn_of_arrays, train=one_cycle(2, 0.01), depths=MAYBE_NUMPY),
     "cutmix": Recipe(
@@ -289,6 +288,8 @@ RECIPES: dict[str, Recipe] = {
     "larger_pictures": Recipe(make=growing, train=grown, depths=MAYBE_NUMPY),
     "cnn_of_a_folder": Recipe(make=from_folder, train=one_cycle(2, 0.01), depths=NO_NUMPY, reason="pictures|Image"),
     "own_transforms": Recipe(make=own_transforms, train=QUICK, depths=MAYBE_BELOW),
-    "resnet18": Recipe(make=resnet, train=one_cycle(1, 0.005), depths=MAYBE_NUMPY, resnet=True),
-    "transfer": Recipe(make=transfer, train=fine_tune(1), depths=NO_NUMPY, reason="pictures|Image", resnet=True),
+    "resnet18": Recipe(make=resnet, train=one_cycle(1, 0.0001), depths=MAYBE_NUMPY, rtol=1e-3, resnet=True),
+    "transfer": Recipe(
+        make=transfer, train=fine_tune(1), depths=NO_NUMPY, reason="pictures|Image", rtol=1e-3, resnet=True
+    ),
 }

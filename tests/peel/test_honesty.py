@@ -69,7 +69,7 @@ PLANTS = {
     "seeds": Plant("torch", "data/seeds.py", "(state >> 30)", "(state >> 29)"),
     "decay": Plant("torch", "optim/groups.py", 'number, "weight_decay": 0.0})', 'number, "weight_decay": 0.3})'),
     "optimiser": Plant("torch", "optim/optimizers.py", "    return torch.optim.AdamW(\n        listed,\n        lr=lr,",
-                       "    return torch.optim.AdamW(\n        listed,\n        lr=2 * lr,", numbers="maybe"),
+                       "    return torch.optim.AdamW(\n        listed,\n        maximize=True,\n        lr=lr,"),
     "metric": Plant("torch", "functional/metrics.py", "(predictions.argmax(1) == targets)",
                     "(predictions.argmin(1) == targets)", numbers="table"),
     "comment": Plant("torch", "train/loop.py", "# the caller may have evaluated", "# PLANTED", numbers="none"),
@@ -120,6 +120,11 @@ def plain(tmp_path_factory):
     close_runners()
 
 
+def without_result(text):
+    """A script but for the line that tells how its run ended."""
+    return [line for line in text.splitlines() if not line.startswith("result: ")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_changed_line_changes_the_script_and_its_numbers(name, planted, plain):
@@ -129,7 +134,8 @@ def test_a_changed_line_changes_the_script_and_its_numbers(name, planted, plain)
     script = plain.after(plant.depth)
     if isinstance(script, Exception):
         raise script
-    assert (file.read_text() != script.text) == (plant.depth != "loop"), "at loop the line stays in the library"
+    same = without_result(file.read_text()) == without_result(script.text)
+    assert same == (plant.depth == "loop"), "at loop the line stays in the library"
     result = run_script(file, depth=plant.depth)
     losses, values = json.loads((folder / "run.json").read_text())
     if plant.depth == "loop":  # the script of today's package is run: it does what that does

@@ -8,8 +8,8 @@ import pytest
 from tests.peel.rewritten import joined, renamed, ruff_faults, ruff_format
 
 import satsuma
+from satsuma.peel import layout
 from satsuma.peel.imports import sorted_imports
-from satsuma.peel.layout import lay_out
 from satsuma.peel.pieces import Piece, Sources
 from satsuma.peel.wrap import wrapped
 
@@ -27,7 +27,7 @@ def piece(name: str, text: str, room: str, *, own: bool = False) -> Piece:
 
 
 def laid_out(*pieces: Piece, title: str = "A script.", imports: tuple[str, ...] = ()) -> str:
-    return lay_out(Sources(imports=imports, pieces=pieces, main=MAIN), title)
+    return layout.laid_out(Sources(imports=imports, pieces=pieces, main=MAIN), title)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(HOME)))

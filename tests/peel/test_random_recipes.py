@@ -167,7 +167,7 @@ def recipes(draw: st.DrawFn) -> tuple[sm.Learner, tuple[str, tuple[Any, ...], di
 def test_a_random_recipe_is_reproduced_or_refused(depth):
     outcomes = []
 
-    @settings(max_examples=15)
+    @settings(max_examples=5)
     @given(recipes())
     def check(drawn):
         learn, (method, arguments, options) = drawn

@@ -14,7 +14,7 @@ import satsuma as sm
 from satsuma.errors import PeelError
 from satsuma.learner.beginnings import first_weights, loaders_in_turn
 from satsuma.peel.describe import Beginning
-from satsuma.peel.layout import lay_out
+from satsuma.peel.layout import laid_out
 from satsuma.peel.lift import lift
 from satsuma.peel.script import Script
 from satsuma.peel.to_numpy import numpy_draft
@@ -34,7 +34,7 @@ def script_of(learn, trimmed=True):
     beginning = Beginning(name="", loaders=loaders_in_turn(learn), weights=first_weights(learn))
     draft = numpy_draft(learn, beginning)
     sources = lift(draft)
-    text = lay_out(trim(sources, draft.facts) if trimmed else sources, draft.title)
+    text = laid_out(trim(sources, draft.facts) if trimmed else sources, draft.title)
     return Script(text=text, depth="numpy", arrays=dict(draft.arrays), name="")
 
 

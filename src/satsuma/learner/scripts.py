@@ -1,8 +1,8 @@
 """What stands in a run's folder once a fit has ended: the recipe with its end, and the run as scripts.
 
-`train.py` is the script in plain torch. A recipe can only name parts of the user's own, and data that lay in memory;
-for runs with such the other depths are written too, into `peel/`, since they cannot be made later. What cannot be a
-script is a text that says why, `train.txt`.
+A recipe can only name parts of the user's own, and data that lay in memory: a run with such is written as a script when
+it ends, since that cannot be done later. `train.py` is in plain torch, other depths stand in `peel/`. What cannot be a
+script is a text that says why, `train.txt`. Any other run is peeled from its recipe when someone asks.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satsuma.data.checks import warn_user
+from satsuma.data.samples import Samples
 from satsuma.errors import PeelError
 from satsuma.hooks.progress import say
 from satsuma.learner.peeling import DEPTHS, beyond_recipe, peel_learner, script_path
@@ -32,13 +33,23 @@ def write_end(learn: "Learner", folder: Path) -> None:
     except OSError as error:
         faults.append(fault("recipe", error))
     if learn.past.ends[-1].cause in ("", "interrupted"):
-        for depth in sorted(DEPTHS, key="torch".__ne__) if beyond_recipe(learner_recipe(learn)) else ("torch",):
+        for depth in depths_to_write(learn):
             try:
                 write_script(learn, folder, depth)
             except Exception as error:
                 faults.append(fault(depth, error))
     if faults:
         warn_user(f"{folder}: the run as a script could not be written: {'; '.join(faults)}")
+
+
+def depths_to_write(learn: "Learner") -> list[str]:
+    """Those that could not be made later, `torch` first; none where the recipe holds the whole run.
+
+    Of pictures with parts of the user's own only `torch`: a script of them takes seconds to make.
+    """
+    if not beyond_recipe(learner_recipe(learn)):
+        return []
+    return ["torch"] if isinstance(learn.dls.train.dataset, Samples) else sorted(DEPTHS, key="torch".__ne__)
 
 
 def fault(what: str, error: Exception) -> str:

@@ -9,7 +9,13 @@ from satsuma.nn.transfer import frozen_parts
 
 
 def freeze_before(groups: Sequence[Sequence[nn.Parameter]], first: int) -> None:
-    """Freeze the layer groups before number `first`; it and those after it learn."""
+    """Freeze the layer groups before number `first`; it and those after it learn.
+
+    >>> first, last = nn.Linear(5, 3), nn.Linear(3, 2)
+    >>> freeze_before([list(first.parameters()), list(last.parameters())], 1)
+    >>> first.weight.requires_grad, last.weight.requires_grad
+    (False, True)
+    """
     for number, group in enumerate(groups):
         for parameter in group:
             parameter.requires_grad_(number >= first)

@@ -57,7 +57,7 @@ def listing_code(dls: Any, words: Words) -> str:
     """The Python for all items of the source, in their order."""
     if has_source(dls):
         get_items = words.value(dls.block.get_items)
-        return f"{called(dls.block.get_items, get_items, 'args.data', words)}"
+        return f"{source_call(dls.block.get_items, get_items, 'args.data', words)}"
     return words.items(dls.block.items(dls.source))
 
 
@@ -66,12 +66,12 @@ def split_code(dls: Any, words: Words) -> str:
     spelled = words.value(splitter)
     if "labels" in inspect.signature(splitter).parameters:
         getter = words.value(dls.train.dataset.getters[dls.block.n_inp])
-        labels = f"[{called(None, getter, 'item', words)} for item in items]"
+        labels = f"[{source_call(None, getter, 'item', words)} for item in items]"
         return f"{spelled}(items, labels={labels})"
     return f"{spelled}(items)"
 
 
-def called(function: Any, spelled: str, argument: str, words: Words) -> str:
+def source_call(function: Any, spelled: str, argument: str, words: Words) -> str:
     """The call of a spelled function; a `partial` is written as the call that it is."""
     if function is not None and hasattr(function, "keywords") and not function.args:
         inner = words.value(function.func)

@@ -26,7 +26,7 @@ class Cycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class FitStage:
     """One fit. `schedule`, `momentum`: functions of the step, or a `Cycle`. `first`: the first layer group that learns.
 
     `data`: the number of the loaders it trains on.
@@ -42,9 +42,9 @@ class Stage:
     data: int = 0
 
 
-def stages_of(learn: "Learner") -> list[Stage]:
+def stages_of(learn: "Learner") -> list[FitStage]:
     """The fits of a learner, in order; of one that has not been trained, a single epoch at its rate."""
-    stages: list[Stage] = []
+    stages: list[FitStage] = []
     n_groups = len(group_list(learn))
     pretrained = learn.made[0] == "vision_learner" and learn.made[1].get("pretrained", True)
     first, data = (n_groups - 1 if pretrained else 0), 0
@@ -69,7 +69,7 @@ def stages_of(learn: "Learner") -> list[Stage]:
         elif name in FITS:
             stages.append(single_stage(learn, name, call, first, data))
     if not stages:
-        stages.append(Stage(epochs=1, lr=learn.lr, schedule=constant, first=first, data=data))
+        stages.append(FitStage(epochs=1, lr=learn.lr, schedule=constant, first=first, data=data))
     return stages
 
 
@@ -78,7 +78,7 @@ def group_list(learn: "Learner") -> list[Any]:
     return listed_layer_groups(learn.model if learn.splitter is None else learn.splitter(learn.model))
 
 
-def single_stage(learn: "Learner", name: str, call: Mapping[str, Any], first: int, data: int) -> Stage:
+def single_stage(learn: "Learner", name: str, call: Mapping[str, Any], first: int, data: int) -> FitStage:
     """The stage of a `fit` or a `fit_one_cycle`."""
     given = {**defaults_of(getattr(type(learn), name)), **call}
     if name == "fit":
@@ -87,7 +87,7 @@ def single_stage(learn: "Learner", name: str, call: Mapping[str, Any], first: in
         rate = given["lr_max"]
         schedule = Cycle(function=one_cycle, settings={k: given[k] for k in ("pct_start", "div", "div_final")})
         momentum = momentum_cycle(given["moms"], given["pct_start"])
-    return Stage(
+    return FitStage(
         epochs=given["n_epoch"],
         lr=learn.lr if rate is None else rate,
         schedule=schedule,
@@ -99,7 +99,7 @@ def single_stage(learn: "Learner", name: str, call: Mapping[str, Any], first: in
     )
 
 
-def fine_tune_stages(learn: "Learner", call: Mapping[str, Any], n_groups: int, data: int) -> list[Stage]:
+def fine_tune_stages(learn: "Learner", call: Mapping[str, Any], n_groups: int, data: int) -> list[FitStage]:
     """The two stages of a `fine_tune`, or the second alone if it freezes for no epoch."""
     given = {**defaults_of(type(learn).fine_tune), **call}
     rate, spread = given["base_lr"], given["lr_mult"]
@@ -107,7 +107,7 @@ def fine_tune_stages(learn: "Learner", call: Mapping[str, Any], n_groups: int, d
     rates = (slice(rate), slice(rate / 2 / spread, rate / 2))
     epochs, firsts = (given["freeze_epochs"], given["epochs"]), (n_groups - 1, 0)
     found = [
-        Stage(
+        FitStage(
             epochs=n,
             lr=lr,
             schedule=Cycle(

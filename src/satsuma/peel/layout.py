@@ -40,9 +40,9 @@ LADDER = {  # the beginning of a file's name in a rung of the ladder
 MAIN_CALL = 'if __name__ == "__main__":\n    main()\n'
 
 
-def lay_out(sources: Sources, title: str) -> str:
+def laid_out(sources: Sources, title: str) -> str:
     """The script's text. Code of the library and `main` come out formatted, the user's own as it was written."""
-    parts = [docstring(title)]
+    parts = [title_text(title)]
     if sources.imports:
         parts.append("\n" + sorted_imports(sources.imports) + "\n")
     blank = "\n"  # ruff wants one line below imports, two between definitions
@@ -59,7 +59,7 @@ def lay_out(sources: Sources, title: str) -> str:
     return "".join(parts)
 
 
-def docstring(title: str) -> str:
+def title_text(title: str) -> str:
     """`title` as a docstring: long lines wrapped, quotes and backslashes escaped where they must be."""
     safe = title.strip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     rows: list[str] = []

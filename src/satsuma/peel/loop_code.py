@@ -3,7 +3,7 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from satsuma.peel.describe import Stage
+from satsuma.peel.describe import FitStage
 from satsuma.peel.unroll import unroll
 from satsuma.peel.words import Words
 from satsuma.train.early_stopping import BestWeights, resolved
@@ -64,7 +64,7 @@ def called_part(part: Any, arguments: str, words: Words) -> str:
     return f"{words.value(part)}({arguments})"
 
 
-def loop_code(learn: "Learner", stage: Stage, words: Words, epochs: str, stopping: str = "") -> str:
+def loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str = "") -> str:
     """The two loops, with evaluation, the epoch table, early stopping and the user's hooks."""
     for name in names_of(train):
         words.names[name] = train.__globals__[name]
@@ -106,7 +106,7 @@ def step_code(learn: "Learner", words: Words, *, loss: str, rate: str, norm: str
     return lines
 
 
-def epoch_code(learn: "Learner", stage: Stage, words: Words, stopping: str, *, judged: str, epoch: str) -> list[str]:
+def epoch_code(learn: "Learner", stage: FitStage, words: Words, stopping: str, *, judged: str, epoch: str) -> list[str]:
     """What comes at the end of each epoch: a line of the table, early stopping, the user's hooks.
 
     judged: what stands after the training loss in the list of the epoch's values.
@@ -151,7 +151,7 @@ def names_of(function: Any) -> list[str]:
     return [name for name in function.__code__.co_names if name in function.__globals__]
 
 
-def stopping_code(learn: "Learner", stage: Stage, words: Words) -> str:
+def stopping_code(learn: "Learner", stage: FitStage, words: Words) -> str:
     if stage.early_stopping is None:
         return "None"
     return words.value(resolved(stage.early_stopping, learn.metrics, learn.dls.valid is not None))

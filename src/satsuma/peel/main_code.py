@@ -12,7 +12,7 @@ from satsuma.nn.cnn import small_cnn
 from satsuma.nn.linear import linear_model, logistic_regression, mlp, simple_net
 from satsuma.nn.transfer import load_body
 from satsuma.peel.data_code import has_source
-from satsuma.peel.describe import Beginning, Stage
+from satsuma.peel.describe import Beginning, FitStage
 from satsuma.peel.stage_code import freeze_code, needs_freezing, run_code, settings_code, stage_code
 from satsuma.peel.style import Style
 from satsuma.peel.unroll import indented
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STACKS = tuple(inspect.unwrap(f) for f in (linear_model, logistic_regression, simple_net, mlp, small_cnn))
 
 
-def main_code(learn: "Learner", beginning: Beginning, stages: list[Stage], words: Words, style: Style) -> str:
+def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words, style: Style) -> str:
     """`main`: arguments, data, model, stages, weights."""
     body = [data_and_model_code(learn, beginning, stages, words, style)]
     if len(stages) == 1:
@@ -56,7 +56,7 @@ def main_code(learn: "Learner", beginning: Beginning, stages: list[Stage], words
 {text}'''
 
 
-def arguments_code(learn: "Learner", beginning: Beginning, stages: list[Stage], words: Words) -> str:
+def arguments_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words) -> str:
     """The command line's options."""
     source = words.value(beginning_source(beginning)) if has_source(beginning.loaders[0]) else ""
     default = source or 'Path(__file__).with_suffix(".npz")'
@@ -86,7 +86,9 @@ def beginning_source(beginning: Beginning) -> Path:
     return Path(beginning.loaders[0].source).absolute()
 
 
-def data_and_model_code(learn: "Learner", beginning: Beginning, stages: list[Stage], words: Words, style: Style) -> str:
+def data_and_model_code(
+    learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words, style: Style
+) -> str:
     """The first loaders, and the model with its first weights."""
     data = style.loaders(beginning.loaders[0], words, learn.seed, "")
     model = model_code(learn, beginning, words)

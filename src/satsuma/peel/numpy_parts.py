@@ -1,4 +1,4 @@
-"""What of a run a script in NumPy is made of; and what has no place in one, refused by name."""
+"""What of a run a script in NumPy is made of; and what has no place in one, no_twin by name."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ from satsuma.functional.links import part_name
 from satsuma.ladder.numpy.losses import binary_cross_entropy, cross_entropy
 from satsuma.ladder.numpy.model import load_state, set_dtype, set_training
 from satsuma.ladder.numpy.random import Generator
-from satsuma.peel.describe import Stage
-from satsuma.peel.numpy_terms import NORMS, RANDOM, Term, built, layer_term, loss_terms, metric_term, refused
+from satsuma.peel.describe import FitStage
+from satsuma.peel.numpy_terms import NORMS, RANDOM, Term, built, layer_term, loss_terms, metric_term, no_twin
 from satsuma.peel.words import Words
 from satsuma.train.evaluate import evaluation_mode, metric_value, named_metrics
 from satsuma.train.mixing import MixUp
@@ -58,13 +58,13 @@ def any_within(term: Term, names: tuple[str, ...]) -> bool:
     return term.function.__name__ in names or any(any_within(part, names) for part in inner)
 
 
-def parts_of(learn: "Learner", stages: list[Stage]) -> Parts:
+def parts_of(learn: "Learner", stages: list[FitStage]) -> Parts:
     """The run's parts as terms. Raises `PeelError` where there is no twin, or where it does not agree."""
     train, valid = in_memory(learn, "train"), in_memory(learn, "valid") if learn.dls.valid else None
     if any(stage.data for stage in stages):
-        raise refused("the loaders were changed between two fits", "a script in NumPy holds one set of data")
+        raise no_twin("the loaders were changed between two fits", "a script in NumPy holds one set of data")
     if learn.precision != "float32":
-        raise refused(f"precision {learn.precision}", "NumPy computes in float32 or float64")
+        raise no_twin(f"precision {learn.precision}", "NumPy computes in float32 or float64")
     model = layer_term(learn.model)
     train_loss, gradient = loss_terms(smoothed_loss(learn.loss_func, learn.label_smoothing))
     parts = Parts(
@@ -78,7 +78,7 @@ def parts_of(learn: "Learner", stages: list[Stage]) -> Parts:
         pixels=learn.dls.train.batch_steps is not None,
         random=any(isinstance(m, RANDOM) for m in learn.model.modules()) or learn.input_noise > 0,
     )
-    refuse_settings(learn, parts, stages)
+    refuse_without_twin(learn, parts, stages)
     parts.outputs = compared_shape(learn, parts)
     return parts
 
@@ -89,40 +89,40 @@ def in_memory(learn: "Learner", which: str) -> InMemory:
     batches = loader.batches
     if not isinstance(batches, InMemory):
         blocks = ", ".join(type(block).__name__ for block in learn.dls.blocks) or type(loader.dataset).__name__
-        raise refused(
+        raise no_twin(
             f"the data are read item by item ({blocks})", "a script in NumPy has no pictures or files, but whole arrays"
         )
     if len(batches.tensors) != 2 or loader.n_inp != 1 or loader.bare:
-        raise refused("the data", "a script in NumPy has one array of inputs and one of targets")
+        raise no_twin("the data", "a script in NumPy has one array of inputs and one of targets")
     steps = [t for part in loader.batch_steps.steps for t in part.transforms] if loader.batch_steps else []
     other = [t for t in steps if t is not pixels_to_float]
     if other:
-        raise refused(f"the batch transform {part_name(other[0])}")
+        raise no_twin(f"the batch transform {part_name(other[0])}")
     return batches
 
 
-def refuse_settings(learn: "Learner", parts: Parts, stages: list[Stage]) -> None:
+def refuse_without_twin(learn: "Learner", parts: Parts, stages: list[FitStage]) -> None:
     """Raise `PeelError` for settings that change the numbers and have no twin."""
     random = [type(m).__name__ for m in learn.model.modules() if isinstance(m, RANDOM)]
     norms = [type(m).__name__ for m in learn.model.modules() if isinstance(m, NORMS)]
     noisy = [*random, *(["input_noise"] if learn.input_noise else [])]
     if noisy and learn.device.type != "cpu":
-        raise refused(f"{noisy[0]} on {learn.device.type}", "its random numbers are drawn by the device")
+        raise no_twin(f"{noisy[0]} on {learn.device.type}", "its random numbers are drawn by the device")
     if learn.micro and learn.micro < learn.dls.bs and (noisy or norms):
-        raise refused(f"micro={learn.micro} with {(noisy or norms)[0]}", "slices draw and normalise on their own")
+        raise no_twin(f"micro={learn.micro} with {(noisy or norms)[0]}", "slices draw and normalise on their own")
     if learn.compile and noisy:
-        raise refused(f"a compiled model with {noisy[0]}", "it draws its own random numbers")
+        raise no_twin(f"a compiled model with {noisy[0]}", "it draws its own random numbers")
     names = [name for name, _ in learn.model.named_parameters(remove_duplicate=False)]
     if len(names) != len(list(learn.model.parameters())):
-        raise refused("a layer that stands at several places of the model")
+        raise no_twin("a layer that stands at several places of the model")
     if any(stage.first for stage in stages) and (random or (norms and learn.batch_norm != "train")):
-        raise refused(f"frozen layer groups with {(random or norms)[0]}", "which layers rest is not followed")
+        raise no_twin(f"frozen layer groups with {(random or norms)[0]}", "which layers rest is not followed")
     if any(not m.training for m in learn.model.modules()) and learn.model.training:
-        raise refused("a layer put into evaluation mode by hand")
+        raise no_twin("a layer put into evaluation mode by hand")
     if learn.mixup is not None:
         classes = parts.train_loss.function is cross_entropy and not parts.train.tensors[1].is_floating_point()
         if not isinstance(learn.mixup, MixUp) or not (classes or parts.train_loss.function is binary_cross_entropy):
-            raise refused(
+            raise no_twin(
                 f"{type(learn.mixup).__name__} with {part_name(learn.loss_func)}",
                 "only MixUp has a twin, with cross_entropy of class numbers or binary_cross_entropy",
             )
@@ -133,7 +133,7 @@ def compared_shape(learn: "Learner", parts: Parts) -> tuple[int, ...]:
     batch = next(iter(learn.dls.train.epoch(0)))
     x, y = (t[:COMPARED] for t in batch)
     if not y.is_floating_point() and bool((y < 0).any()):
-        raise refused("targets below 0", "labels that are left out of the loss are not followed")
+        raise no_twin("targets below 0", "labels that are left out of the loss are not followed")
     with evaluation_mode(learn.model), torch.no_grad():
         theirs = learn.model(x)
         loss = float(learn.loss_func(theirs, y))
@@ -146,20 +146,20 @@ def compared_shape(learn: "Learner", parts: Parts) -> tuple[int, ...]:
     tolerance = 1e-3 if outputs.dtype == np.float32 else 1e-8
     same = outputs.shape == theirs.shape and np.allclose(outputs, theirs.cpu().numpy(), tolerance, tolerance)
     if not same or not isinstance(theirs, Tensor):
-        raise refused("the model", "its twin in NumPy does not give the same outputs")
+        raise no_twin("the model", "its twin in NumPy does not give the same outputs")
     if not np.isclose(parts.loss.function(outputs, y.cpu().numpy(), **parts.loss.options), loss, tolerance, tolerance):
-        raise refused(f"the loss {part_name(learn.loss_func)}", "its twin in NumPy does not give the same number")
+        raise no_twin(f"the loss {part_name(learn.loss_func)}", "its twin in NumPy does not give the same number")
     for name, metric in named_metrics(learn.metrics).items() if parts.valid else ():
         value = metric_value(name, metric, theirs, (y,), strict=False)
         ours = parts.metrics[name].function(outputs, y.cpu().numpy(), **parts.metrics[name].options)
         if not np.isclose(ours, value, tolerance, tolerance, equal_nan=True):
-            raise refused(f"the metric {name}", "its twin in NumPy does not give the same number")
-    return outputs.shape
+            raise no_twin(f"the metric {name}", "its twin in NumPy does not give the same number")
+    return tuple(outputs.shape)
 
 
 def dtype_of(model: nn.Module) -> Any:
     """The precision of a model, as NumPy calls it."""
     found = {p.dtype for p in model.parameters()}
     if not found <= {torch.float32} and not found <= {torch.float64}:
-        raise refused(f"a model of {', '.join(sorted(map(str, found)))}", "NumPy computes in float32 or float64")
+        raise no_twin(f"a model of {', '.join(sorted(map(str, found)))}", "NumPy computes in float32 or float64")
     return np.float64 if torch.float64 in found else np.float32

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.optim import Optimizer
@@ -17,9 +17,10 @@ from satsuma.ladder.numpy.model import load_state, set_training, state
 from satsuma.ladder.numpy.train import predict, train
 from satsuma.optim.groups import build_optimizer, listed_layer_groups
 from satsuma.optim.schedules import constant
-from satsuma.peel.describe import Cycle, Stage
+from satsuma.peel.describe import Cycle, FitStage
 from satsuma.peel.numpy_parts import Parts
-from satsuma.peel.numpy_terms import NORMS, optimizer_term, refused, spelled_call, spelled_term
+from satsuma.peel.numpy_terms import NORMS, no_twin, optimizer_term, spelled_call, spelled_term
+from satsuma.peel.stage_code import course_code
 from satsuma.peel.unroll import indented, unroll
 from satsuma.peel.words import Words
 from satsuma.train.early_stopping import EarlyStopping, improves, resolved
@@ -37,7 +38,7 @@ def spelled_state(parts: Parts) -> str:
     return f"{parts.words.name(state)}(model)" if parts.has_buffers else "model.parameters"
 
 
-def settings_code(learn: "Learner", parts: Parts, stage: Stage, epochs: str) -> tuple[str, dict[str, str]]:
+def numpy_settings_code(learn: "Learner", parts: Parts, stage: FitStage, epochs: str) -> tuple[str, dict[str, str]]:
     """A stage's optimiser, schedule and momentum; and what the loop's arguments for them are."""
     words = parts.words
     optimizer, names = stage_optimizer(learn, stage)
@@ -62,7 +63,7 @@ def settings_code(learn: "Learner", parts: Parts, stage: Stage, epochs: str) -> 
     return "\n".join(lines), {**arguments, "weight_decay": str(decays), "frozen": str(frozen)}
 
 
-def stage_optimizer(learn: "Learner", stage: Stage) -> tuple[Optimizer, dict[int, str]]:
+def stage_optimizer(learn: "Learner", stage: FitStage) -> tuple[Optimizer, dict[int, str]]:
     """The torch optimiser of a stage, over a copy of the model; and its parameters' names by identity."""
     model = copy.deepcopy(learn.model)
     groups = listed_layer_groups(model if learn.splitter is None else learn.splitter(model))
@@ -97,19 +98,10 @@ def groups_code(learn: "Learner", optimizer: Optimizer, names: dict[int, str], s
     return json.dumps(listed)
 
 
-def course_code(course: Any, words: Words) -> str:
-    """The Python for a schedule."""
-    if not isinstance(course, Cycle):
-        return words.value(course)
-    words.imports.add("from functools import partial")
-    settings = "".join(f", {k}={words.value(v)}" for k, v in course.settings.items())
-    return f"partial({words.name(course.function)}, total=total{settings})"
-
-
 # --- the loop -----------------------------------------------------------------------------------------------------
 
 
-def loop_code(learn: "Learner", parts: Parts, stage: Stage, given: Mapping[str, str]) -> str:
+def numpy_loop_code(learn: "Learner", parts: Parts, stage: FitStage, given: Mapping[str, str]) -> str:
     """The two loops, with evaluation, the epoch table and early stopping."""
     words = parts.words
     for name in train.__code__.co_names:
@@ -147,7 +139,7 @@ def loop_code(learn: "Learner", parts: Parts, stage: Stage, given: Mapping[str, 
         train,
         per_step="losses.append(loss)",
         before_epoch="begun = time.perf_counter()",
-        per_epoch="\n".join(epoch_code(learn, parts, stopping, given["first_epoch"])),
+        per_epoch="\n".join(numpy_epoch_code(learn, parts, stopping, given["first_epoch"])),
         arguments=arguments,
         indent=0,
     )
@@ -163,7 +155,7 @@ def batches_code(parts: Parts) -> str:
     return f"batches = {count}(len(train_x), {parts.train.batch_size}, {bool(parts.train.drop_last)})"
 
 
-def epoch_code(learn: "Learner", parts: Parts, stopping: EarlyStopping | None, first_epoch: str) -> list[str]:
+def numpy_epoch_code(learn: "Learner", parts: Parts, stopping: EarlyStopping | None, first_epoch: str) -> list[str]:
     """What comes at the end of each epoch."""
     words, lines, values = parts.words, [], ["sum(losses[-batches:]) / batches"]
     if parts.valid is not None:
@@ -201,13 +193,13 @@ def epoch_code(learn: "Learner", parts: Parts, stopping: EarlyStopping | None, f
 # --- several stages -----------------------------------------------------------------------------------------------
 
 
-def stages_code(learn: "Learner", parts: Parts, stages: list[Stage]) -> tuple[str, str]:
+def stages_code(learn: "Learner", parts: Parts, stages: list[FitStage]) -> tuple[str, str]:
     """For runs of several stages: the function `fit`, and what main does with it."""
     if any(stage.early_stopping != stages[0].early_stopping for stage in stages):
-        raise refused("early stopping that differs from fit to fit", "a script in NumPy has one for all")
+        raise no_twin("early stopping that differs from fit to fit", "a script in NumPy has one for all")
     words, last = parts.words, len(stages) - 1
     found = [
-        settings_code(learn, parts, stage, "args.epochs" if place == last else str(stage.epochs))
+        numpy_settings_code(learn, parts, stage, "args.epochs" if place == last else str(stage.epochs))
         for place, stage in enumerate(stages)
     ]
     varying = [k for k in VARYING if len({given[k] for _, given in found}) > 1 or found[0][1][k] == k]
@@ -234,6 +226,6 @@ def stages_code(learn: "Learner", parts: Parts, stages: list[Stage]) -> tuple[st
     parameters += ["generator: Any"] if parts.random else []
     function = f'''def fit({", ".join([*parameters, "*", *named])}) -> list[float]:
     """One stage of training; the loss of every step."""
-{indented(loop_code(learn, parts, stages[0], loop), 4)}
+{indented(numpy_loop_code(learn, parts, stages[0], loop), 4)}
     return losses'''
     return function, "\n".join(lines)

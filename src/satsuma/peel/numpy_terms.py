@@ -41,7 +41,7 @@ class Term:
 GENERATOR = Local("generator")
 
 
-def refused(what: str, why: str = "it has no twin in NumPy") -> PeelError:
+def no_twin(what: str, why: str = "it has no twin in NumPy") -> PeelError:
     return PeelError(f"peel to numpy: {what}: {why}. Peel to tensors, or to torch")
 
 
@@ -116,7 +116,7 @@ def layer_term(module: nn.Module, name: str = "the model") -> Term:
     if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
         return Term(layers.Flatten)
     shown = " ".join(repr(module).split())
-    raise refused(f"{name} is {shown if len(shown) < 60 else kind.__name__}")
+    raise no_twin(f"{name} is {shown if len(shown) < 60 else kind.__name__}")
 
 
 def biased(module: nn.Linear | nn.Conv2d) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def biased(module: nn.Linear | nn.Conv2d) -> dict[str, Any]:
 def convolution_term(module: nn.Conv2d, name: str) -> Term:
     ordinary = module.groups == 1 and module.dilation == (1, 1) and module.padding_mode == "zeros"
     if not ordinary or isinstance(module.padding, str):
-        raise refused(f"{name} is {module}", "only convolutions in one group, without dilation, with zeros around")
+        raise no_twin(f"{name} is {module}", "only convolutions in one group, without dilation, with zeros around")
     options = {"stride": square(module.stride, name), "padding": square(module.padding, name)}
     kept = {k: v for k, v in options.items() if v != {"stride": 1, "padding": 0}[k]}
     size = square(module.kernel_size, name)
@@ -139,7 +139,7 @@ def pooling_term(module: nn.MaxPool2d | nn.AvgPool2d, name: str) -> Term:
     flags = ("ceil_mode", "return_indices", "divisor_override")
     others = any(getattr(module, flag, None) for flag in flags) or getattr(module, "dilation", 1) not in (1, (1, 1))
     if others or not getattr(module, "count_include_pad", True):
-        raise refused(f"{name} is {module}", "only pooling of whole patches, as its defaults are")
+        raise no_twin(f"{name} is {module}", "only pooling of whole patches, as its defaults are")
     options = {"stride": stride} if stride != size else {}
     kind = pooling.MaxPool2d if isinstance(module, nn.MaxPool2d) else pooling.AvgPool2d
     return Term(kind, (size,), options | ({"padding": padding} if padding else {}))
@@ -147,7 +147,7 @@ def pooling_term(module: nn.MaxPool2d | nn.AvgPool2d, name: str) -> Term:
 
 def norm_term(module: nn.BatchNorm1d | nn.BatchNorm2d, name: str) -> Term:
     if not (module.affine and module.track_running_stats and module.momentum is not None):
-        raise refused(f"{name} is {module}", "only normalisation that learns, with running means")
+        raise no_twin(f"{name} is {module}", "only normalisation that learns, with running means")
     options = {"eps": module.eps, "momentum": module.momentum}
     kind = normalisation.BatchNorm1d if isinstance(module, nn.BatchNorm1d) else normalisation.BatchNorm2d
     return Term(kind, (module.num_features,), without_defaults(kind, options))
@@ -157,7 +157,7 @@ def square(value: Any, name: str) -> int:
     """The one number of a size that is the same both ways."""
     sizes = set(value) if isinstance(value, tuple) else {value}
     if len(sizes) != 1 or None in sizes:
-        raise refused(f"{name} has the size {value}", "only square ones")
+        raise no_twin(f"{name} has the size {value}", "only square ones")
     return int(sizes.pop())
 
 
@@ -205,7 +205,7 @@ def loss_terms(loss_func: Any) -> tuple[Term, Term]:
     function, options = plain_call(loss_func, "the loss")
     name = LOSSES.get(type(function) if isinstance(function, nn.Module) else function)
     if name is None:
-        raise refused(f"the loss {part_name(loss_func)}", "its gradient is not known by hand")
+        raise no_twin(f"the loss {part_name(loss_func)}", "its gradient is not known by hand")
     if isinstance(function, nn.Module):
         options = {k: getattr(function, k) for k in OF_MODULES if hasattr(function, k)}
     kept = {k: v for k, v in options.items() if not (k in NEUTRAL and same_setting(v, NEUTRAL[k]))}
@@ -214,7 +214,7 @@ def loss_terms(loss_func: Any) -> tuple[Term, Term]:
     kept = {k: v.detach().cpu().numpy() if isinstance(v, Tensor) else v for k, v in kept.items()}
     twin = getattr(home, f"weighted_{name}" if weighted else name, None)
     if twin is None or not kept.keys() <= inspect.signature(twin).parameters.keys():
-        raise refused(f"the loss {part_name(loss_func)} with {', '.join(kept)}")
+        raise no_twin(f"the loss {part_name(loss_func)} with {', '.join(kept)}")
     kept = without_defaults(twin, kept)
     return Term(twin, (), kept), Term(getattr(home, f"{twin.__name__}_gradient"), (), kept)
 
@@ -233,7 +233,7 @@ def metric_term(metric: Any) -> Term:
     try:
         return loss_terms(metric)[0]
     except PeelError:
-        raise refused(f"the metric {part_name(metric)}") from None
+        raise no_twin(f"the metric {part_name(metric)}") from None
 
 
 def plain_call(part: Any, what: str) -> tuple[Any, dict[str, Any]]:
@@ -241,7 +241,7 @@ def plain_call(part: Any, what: str) -> tuple[Any, dict[str, Any]]:
     inner = part
     while isinstance(inner, functools.partial):
         if inner.args:
-            raise refused(f"{what} {part_name(part)}", "it is a partial with values that have no name")
+            raise no_twin(f"{what} {part_name(part)}", "it is a partial with values that have no name")
         inner = inner.func
     return opened_partial(part)
 
@@ -260,7 +260,7 @@ def optimizer_term(optimizer: Optimizer, *, cycled: bool) -> Term:
         differing = [k for k in group if k not in OF_GROUPS and group[k] != first.get(k)]
         if differing or any(group.get(k) for k in ABSENT):
             wrong = differing or [k for k in ABSENT if group.get(k)]
-            raise refused(f"the optimiser {name} with {wrong[0]}={group[wrong[0]]!r}")
+            raise no_twin(f"the optimiser {name} with {wrong[0]}={group[wrong[0]]!r}")
     kind, options = optimizer_kind(optimizer, first, cycled)
     return Term(kind, (Local("parameters"), Local("groups")), without_defaults(kind, options))
 
@@ -282,4 +282,4 @@ def optimizer_kind(optimizer: Optimizer, group: dict[str, Any], cycled: bool) ->
         own = kind is torch.optim.AdamW or group.get("decoupled_weight_decay")
         decays = own and any(g["weight_decay"] for g in optimizer.param_groups)
         return optimizers.AdamW if decays else optimizers.Adam, {"betas": group["betas"], "eps": group["eps"]}
-    raise refused(f"the optimiser {kind.__name__}")
+    raise no_twin(f"the optimiser {kind.__name__}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from satsuma.optim.groups import build_optimizer
-from satsuma.peel.describe import Stage
+from satsuma.peel.describe import FitStage
 from satsuma.peel.words import Words
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ SPLIT = (
 )
 
 
-def optimizer_code(learn: "Learner", stage: Stage, words: Words) -> str:
+def optimizer_code(learn: "Learner", stage: FitStage, words: Words) -> str:
     """Statements that make `optimizer`; of one layer group in torch's own terms, else by `build_optimizer`."""
     wd = learn.wd if stage.wd is None else stage.wd
     plain = None if learn.splitter else plain_code(learn, stage.lr, wd, words)

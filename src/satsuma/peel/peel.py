@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from satsuma.errors import nearest
+from satsuma.errors import PeelError, nearest
 from satsuma.peel.describe import Beginning
-from satsuma.peel.layout import lay_out
+from satsuma.peel.layout import laid_out
 from satsuma.peel.lift import lift
 from satsuma.peel.pieces import Draft
 from satsuma.peel.script import Script
@@ -27,7 +27,7 @@ def peeled(learn: "Learner", depth: str, beginning: Beginning) -> Script:
         raise ValueError(f"peel: depth is one of {', '.join(DEPTHS)}, got {depth!r}: {nearest(str(depth), DEPTHS)}")
     draft, twins = drafted(learn, depth, beginning)
     sources = lift(draft, twins=twins, library=depth != "loop")
-    text = lay_out(trim(sources, draft.facts), draft.title)
+    text = laid_out(trim(sources, draft.facts), draft.title)
     return Script(text=text, depth=depth, arrays=dict(draft.arrays), name=beginning.name)
 
 
@@ -37,5 +37,10 @@ def drafted(learn: "Learner", depth: str, beginning: Beginning) -> tuple[Draft, 
         return loop_draft(learn, beginning), {}
     if depth == "numpy":
         return numpy_draft(learn, beginning), {}
+    if depth == "tensors" and learn.precision != "float32":
+        raise PeelError(
+            f"precision={learn.precision!r} rounds within torch's own kernels, which a script of tensors does without: "
+            f'peel to "torch", or train with precision="float32"'
+        )
     draft = torch_draft(learn, beginning, depth=depth)
     return (draft, {}) if depth == "torch" else (tensors_draft(draft), TWINS)

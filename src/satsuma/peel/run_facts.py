@@ -15,7 +15,7 @@ from satsuma.nn.registry import NETWORKS
 from satsuma.nn.timm_body import TimmBody
 from satsuma.nn.transfer import TransferModel
 from satsuma.optim.schedules import constant
-from satsuma.peel.describe import Stage
+from satsuma.peel.describe import FitStage
 from satsuma.peel.edits import Text
 from satsuma.peel.optimizer_code import optimizer_of
 from satsuma.peel.words import Words
@@ -57,7 +57,7 @@ NOT_TIMED = {f'clock.lap("{stage}")': "None" for stage in ("decode", "warp", "co
 FROM_FILES = {"isinstance(source, np.ndarray)": "False", "isinstance(source, Image.Image)": "False"}
 
 
-def facts_of(learn: "Learner", stages: Sequence[Stage]) -> dict[str, str]:
+def facts_of(learn: "Learner", stages: Sequence[FitStage]) -> dict[str, str]:
     """Expressions of the library, with what they are throughout this run."""
     facts = {"isinstance(batch, tuple | list)": "True"}
     facts |= ON_CPU if learn.device.type == "cpu" else {}
@@ -87,7 +87,7 @@ def sample_facts(samples: Samples) -> dict[str, str]:
     return facts
 
 
-def loop_facts(learn: "Learner", stages: Sequence[Stage]) -> dict[str, str]:
+def loop_facts(learn: "Learner", stages: Sequence[FitStage]) -> dict[str, str]:
     """What the loop need not ask: whether there is a momentum to set, a rate to change, a noise to seed."""
     facts = {}
     if all(stage.momentum is not None for stage in stages):
@@ -159,7 +159,7 @@ def has_foreign(path: ImagePath) -> bool:
 def reads_files(dls: Any) -> bool:
     """Whether every picture is read from a path."""
     samples: Samples = dls.train.dataset
-    if not all(isinstance(path, ImagePath | PlainPath | LabelPath) for path in samples.paths):  # masks are opened in the same way
+    if not all(isinstance(path, ImagePath | PlainPath | LabelPath) for path in samples.paths):  # masks are opened too
         return False
     getters = [g for g, path in zip(samples.getters, samples.paths, strict=True) if isinstance(path, ImagePath)]
     return all(isinstance(get_value(getter, item), str | Path) for getter in getters for item in samples.items)

@@ -9,7 +9,7 @@ from satsuma.functional.each_loss import smoothed_loss
 from satsuma.nn.freezing import freeze_before, keep_norms_learning, rest_frozen
 from satsuma.nn.transfer import TransferModel
 from satsuma.optim.groups import listed_layer_groups
-from satsuma.peel.describe import Beginning, Cycle, Stage
+from satsuma.peel.describe import Beginning, Cycle, FitStage
 from satsuma.peel.loop_code import stopping_code, type_named
 from satsuma.peel.optimizer_code import optimizer_code
 from satsuma.peel.style import Style
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
 
-def needs_freezing(learn: "Learner", stages: list[Stage]) -> bool:
+def needs_freezing(learn: "Learner", stages: list[FitStage]) -> bool:
     return any(stage.first for stage in stages)
 
 
@@ -44,7 +44,7 @@ def freeze_code(learn: "Learner", first: int, words: Words) -> str:
 
 
 def stage_code(
-    learn: "Learner", beginning: Beginning, stages: list[Stage], place: int, words: Words, style: Style
+    learn: "Learner", beginning: Beginning, stages: list[FitStage], place: int, words: Words, style: Style
 ) -> str:
     """One stage of several: what changes before it, and the call of `fit`."""
     stage, before = stages[place], stages[place - 1] if place else None
@@ -70,7 +70,7 @@ def stage_code(
     return "\n".join(lines)
 
 
-def settings_code(learn: "Learner", stage: Stage, words: Words, *, epochs: str, before: Stage | None) -> str:
+def settings_code(learn: "Learner", stage: FitStage, words: Words, *, epochs: str, before: FitStage | None) -> str:
     """A stage's optimiser, schedule and momentum."""
     lines = []
     if isinstance(stage.schedule, Cycle) or isinstance(stage.momentum, Cycle):
@@ -92,7 +92,7 @@ def course_code(course: Any, words: Words) -> str:
     return f"partial({words.name(course.function)}, total=total{settings})"
 
 
-def run_code(learn: "Learner", stage: Stage, words: Words, *, seed: str, first_epoch: str = "0") -> str:
+def run_code(learn: "Learner", stage: FitStage, words: Words, *, seed: str, first_epoch: str = "0") -> str:
     """The record that the loop trains."""
     words.name(Run)
     mix = "None"
@@ -128,7 +128,7 @@ def objective_settings(learn: "Learner") -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value not in (None, 0, 1)}
 
 
-def fit_code(learn: "Learner", stages: list[Stage], words: Words, style: Style) -> str:
+def stage_fit_code(learn: "Learner", stages: list[FitStage], words: Words, style: Style) -> str:
     """`fit`: the loop as a function, for runs of several stages."""
     words.names["Batches"] = type_named("Batches")
     words.imports |= {"from collections.abc import Callable", "from torch import nn"}

@@ -32,7 +32,7 @@ def change_call(text: Text, node: ast.Call) -> str | None:
     if twin is None:
         return None
     arguments: list[ast.AST] = [*(node.args[1:] if handed_on else node.args), *node.keywords]
-    kept = fitted(twin, arguments)
+    kept = fitted_call(twin, arguments)
     if kept is None:
         return None
     if twin.as_function and not handed_on:
@@ -94,7 +94,7 @@ def change_naming(text: Text, node: ast.Call, func: ast.Attribute) -> None:
     text.change(text.end(owner), text.begin(name), ", ")
 
 
-def fitted(twin: Twin, arguments: list[ast.AST]) -> dict[int, str | None] | None:
+def fitted_call(twin: Twin, arguments: list[ast.AST]) -> dict[int, str | None] | None:
     """Which arguments stay, and the keyword each needs (None: by place); None if the twin cannot take them all."""
     asked, known = twin.asked(), twin.known()
     by_place = [p.name for p in known if p.kind is Kind.POSITIONAL_OR_KEYWORD]

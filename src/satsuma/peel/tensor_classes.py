@@ -94,7 +94,7 @@ def change_name(text: Text, method: ast.FunctionDef, name: str) -> None:
 def drop_super_init(text: Text, start: ast.FunctionDef) -> None:
     """Without a base class there is nothing to set up; a constructor that does no more goes with it."""
     calls = [s for s in start.body if is_super_init(s)]
-    rest = [s for s in start.body if s not in calls and not is_docstring(s)]
+    rest = [s for s in start.body if s not in calls and not is_doc_line(s)]
     if calls and not rest:
         text.remove_lines(start)
         return
@@ -102,7 +102,7 @@ def drop_super_init(text: Text, start: ast.FunctionDef) -> None:
         text.remove_lines(call)
 
 
-def is_docstring(statement: ast.stmt) -> bool:
+def is_doc_line(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str)
 
 
@@ -112,7 +112,7 @@ def add_flags(text: Text, node: ast.ClassDef, flags: list[str]) -> None:
     indent = " " * first.col_offset
     lines = "".join(f"{indent}{flag}\n" for flag in flags)
     has_more = len(node.body) > 1
-    if is_docstring(first):
+    if is_doc_line(first):
         place = text.line_of(first)[1]
         follows = has_more and isinstance(node.body[1], ast.Assign | ast.AnnAssign)
         if follows:

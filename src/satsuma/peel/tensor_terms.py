@@ -244,7 +244,7 @@ class Changer:
         if around is None:
             return False
         if name is None and isinstance(node, ast.Call):
-            of_call = called(node)
+            of_call = called_part_of(node)
             twin = twin_of(dotted(of_call))
             name = twin.name if twin is not None else getattr(of_call, "attr", None)
         arguments = [*around.args.posonlyargs, *around.args.args, *around.args.kwonlyargs]
@@ -271,7 +271,7 @@ def in_words(code: str) -> str:
     return "".join(lines)
 
 
-def called(node: ast.Call) -> ast.expr:
+def called_part_of(node: ast.Call) -> ast.expr:
     """What a call calls, or will call if it is a partial."""
     if dotted(node.func).rpartition(".")[2] == "partial" and node.args:
         return node.args[0]

@@ -7,7 +7,7 @@ import torch
 
 from satsuma.functional.links import part_name
 from satsuma.peel.data_code import has_source
-from satsuma.peel.describe import Beginning, Stage
+from satsuma.peel.describe import Beginning, FitStage
 from satsuma.version import __version__
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SAME = {
 }
 
 
-def title_of(learn: "Learner", beginning: Beginning, stages: list[Stage], depth: str, *, has_arrays: bool) -> str:
+def title_of(learn: "Learner", beginning: Beginning, stages: list[FitStage], depth: str, *, has_arrays: bool) -> str:
     """The docstring, at most 100 columns wide."""
     dls = beginning.loaders[0]
     name = f"{beginning.name}: " if beginning.name else ""

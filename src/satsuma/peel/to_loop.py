@@ -8,7 +8,7 @@ from satsuma.data.in_memory import InMemory
 from satsuma.data.loader import DataLoader
 from satsuma.data.samples import Samples
 from satsuma.peel.data_code import has_source, tupled
-from satsuma.peel.describe import Beginning, Stage
+from satsuma.peel.describe import Beginning, FitStage
 from satsuma.peel.loop_code import epoch_code, hooks_before, step_code, stopping_code
 from satsuma.peel.pieces import Draft
 from satsuma.peel.style import Style
@@ -75,7 +75,7 @@ def no_function(learn: "Learner", words: Words) -> str:
     return ""
 
 
-def step_loop_code(learn: "Learner", stage: Stage, words: Words, epochs: str, stopping: str) -> str:
+def step_loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str) -> str:
     """The one loop over the steps that `train` yields."""
     words.name(train)
     stops, hooks = stage.early_stopping is not None, bool(learn.hooks)

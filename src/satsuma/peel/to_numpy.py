@@ -12,14 +12,14 @@ from satsuma.ladder.numpy import seeds as numpy_seeds
 from satsuma.ladder.numpy import train as numpy_train
 from satsuma.ladder.numpy.model import load_state, set_dtype, state
 from satsuma.ladder.numpy.random import Generator
-from satsuma.peel.describe import Beginning, Stage, stages_of
+from satsuma.peel.describe import Beginning, FitStage, stages_of
+from satsuma.peel.loop_code import columns_code
 from satsuma.peel.numpy_parts import Parts, dtype_of, parts_of
-from satsuma.peel.numpy_stages import batches_code, loop_code, settings_code, spelled_state, stages_code
-from satsuma.peel.numpy_terms import built, refused, spelled_term
+from satsuma.peel.numpy_stages import batches_code, numpy_loop_code, numpy_settings_code, spelled_state, stages_code
+from satsuma.peel.numpy_terms import built, no_twin, spelled_term
 from satsuma.peel.pieces import Draft
 from satsuma.peel.title import title_of
 from satsuma.peel.unroll import indented
-from satsuma.train.evaluate import named_metrics
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -34,12 +34,12 @@ def numpy_draft(learn: "Learner", beginning: Beginning) -> Draft:
     for function in (number, duration, table_line):
         words.name(function)
     if len(stages) == 1:
-        settings, arguments = settings_code(learn, parts, stages[0], "args.epochs")
+        settings, arguments = numpy_settings_code(learn, parts, stages[0], "args.epochs")
         given = {**arguments, "epochs": "args.epochs", "seed": "args.seed", "first_epoch": "0"}
-        fit, training = "", f"{batches_code(parts)}\n{settings}\n\n{loop_code(learn, parts, stages[0], given)}"
+        fit, training = "", f"{batches_code(parts)}\n{settings}\n\n{numpy_loop_code(learn, parts, stages[0], given)}"
     else:
         fit, training = stages_code(learn, parts, stages)
-    texts = [columns_code(learn), fit, main_code(learn, beginning, parts, stages, training)]
+    texts = [columns_code(learn), fit, numpy_main_code(learn, beginning, parts, stages, training)]
     facts = {"generator is not None": "True"} if parts.random else {}
     if learn.mixup is not None:
         facts["mix is not None"] = "True"
@@ -58,16 +58,9 @@ def numpy_draft(learn: "Learner", beginning: Beginning) -> Draft:
 # --- data and model -----------------------------------------------------------------------------------------------
 
 
-def columns_code(learn: "Learner") -> str:
-    """The columns of the epoch table, as a constant."""
-    valid = ["valid_loss", *named_metrics(learn.metrics)] if learn.dls.valid else []
-    listed = ", ".join(f'"{name}"' for name in ("epoch", "train_loss", *valid, "time"))
-    return f"COLUMNS = [{listed}]"
-
-
-def main_code(learn: "Learner", beginning: Beginning, parts: Parts, stages: list[Stage], training: str) -> str:
+def numpy_main_code(learn: "Learner", beginning: Beginning, parts: Parts, stages: list[FitStage], training: str) -> str:
     """`main`: arguments, data, model, `training`, weights."""
-    body = [data_code(parts), model_code(learn, beginning, parts), training]
+    body = [numpy_data_code(parts), numpy_model_code(learn, beginning, parts), training]
     body.append(f'np.savez(args.out, **{spelled_state(parts)})\nprint(f"weights: {{args.out}}")\nreturn losses')
     last = " of the last stage" if len(stages) > 1 else ""
     options = f"""parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -84,7 +77,7 @@ args = parser.parse_args(arguments)"""
 {text}'''
 
 
-def data_code(parts: Parts) -> str:
+def numpy_data_code(parts: Parts) -> str:
     """The arrays, training and validation."""
     lines = ["arrays = np.load(args.data)"]
     for name, batches in (("train", parts.train), ("valid", parts.valid)):
@@ -99,7 +92,7 @@ def data_code(parts: Parts) -> str:
     return "\n".join(lines)
 
 
-def model_code(learn: "Learner", beginning: Beginning, parts: Parts) -> str:
+def numpy_model_code(learn: "Learner", beginning: Beginning, parts: Parts) -> str:
     """The model with its first weights."""
     words = parts.words
     words.name(numpy_seeds.mix_seed)
@@ -108,7 +101,7 @@ def model_code(learn: "Learner", beginning: Beginning, parts: Parts) -> str:
         f"generator = {words.name(Generator)}(mix_seed(args.seed, WEIGHTS))",
         f"model = {spelled_term(parts.model, words.names)}",
     ]
-    weights = first_weights(learn, beginning, parts)
+    weights = numpy_weights(learn, beginning, parts)
     if dtype_of(learn.model) is np.float64:
         lines.append(f"{words.name(set_dtype)}(model, np.float64)")
     if weights is not None:
@@ -119,7 +112,7 @@ def model_code(learn: "Learner", beginning: Beginning, parts: Parts) -> str:
     return "\n".join(lines)
 
 
-def first_weights(learn: "Learner", beginning: Beginning, parts: Parts) -> Any:
+def numpy_weights(learn: "Learner", beginning: Beginning, parts: Parts) -> Any:
     """The weights that go into the file; None where the layers' own first numbers from the seed are those."""
     if beginning.weights is not None:
         return beginning.weights
@@ -130,7 +123,7 @@ def first_weights(learn: "Learner", beginning: Beginning, parts: Parts) -> Any:
     finally:
         torch.set_rng_state(before)
     if any(nn.parameter.is_lazy(p) for p in again.parameters()):
-        raise refused("layers that wait for their first input", "give them their sizes")
+        raise no_twin("layers that wait for their first input", "give them their sizes")
     twin = built(parts.model, Generator(mix_seed(learn.seed, WEIGHTS)))
     set_dtype(twin, dtype_of(learn.model))
     theirs = again.state_dict()

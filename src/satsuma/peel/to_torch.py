@@ -11,7 +11,7 @@ from satsuma.peel.loop_code import columns_code, evaluate_code, loop_code
 from satsuma.peel.main_code import main_code
 from satsuma.peel.pieces import Draft
 from satsuma.peel.run_facts import facts_of, rewriting_of
-from satsuma.peel.stage_code import fit_code
+from satsuma.peel.stage_code import stage_fit_code
 from satsuma.peel.style import Style
 from satsuma.peel.title import title_of
 from satsuma.peel.words import Words
@@ -33,7 +33,7 @@ def torch_draft(learn: "Learner", beginning: Beginning, *, depth: str = "torch",
         words.name(function)
     parts = [columns_code(learn), style.evaluation(learn, words)]
     if len(stages) > 1:
-        parts.append(fit_code(learn, stages, words, style))
+        parts.append(stage_fit_code(learn, stages, words, style))
     parts.append(main_code(learn, beginning, stages, words, style))
     rewrite = rewriting_of(learn, words)
     return Draft(

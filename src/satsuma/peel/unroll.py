@@ -39,10 +39,13 @@ def unroll(
         raw = lines[line].encode()
         lines[line] = (raw[:start] + text.encode() + raw[end:]).decode()
     (given,) = [node for node in inner.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield)]
-    assert isinstance(given.value, ast.Yield) and given.value.value is not None and given.end_lineno is not None
+    assert isinstance(given.value, ast.Yield)
+    assert given.value.value is not None
+    assert given.end_lineno is not None
     value = "\n".join(lines[given.lineno - 1 : given.end_lineno]).strip().removeprefix("yield ")
     value = value.partition("  # ")[0]
-    assert inner.end_lineno is not None and outer.end_lineno == inner.end_lineno
+    assert inner.end_lineno is not None
+    assert outer.end_lineno == inner.end_lineno
     parts = [
         "\n".join(lines[outer.lineno - 1 : inner.lineno - 1]),
         indented(before_epoch, inner.col_offset),

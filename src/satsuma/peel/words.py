@@ -61,6 +61,10 @@ class Words:
         if all(isinstance(value, str | bool | int | float) for value in values):
             self.arrays[name] = np.array(values)
             return f'arrays["{name}"].tolist()'
+        if all(isinstance(value, list | tuple) for value in values):
+            self.arrays[name] = np.array([json.dumps(value, default=plain_number) for value in values])
+            self.imports.add("import json")
+            return f'[json.loads(line) for line in arrays["{name}"].tolist()]'
         kinds = sorted({type(value).__name__ for value in values})
         raise PeelError(
             f"the items of the data hold {' and '.join(kinds)} that a file of arrays cannot: give paths, text, "

@@ -216,7 +216,8 @@ class ExpressionWriter:
             left, right = "{", "}"
         else:
             items = [self.item(each) for each in node.elts]
-            left, right = {ast.List: "[]", ast.Set: "{}", ast.Tuple: "()"}[type(node)]
+            brackets = {ast.List: "[]", ast.Set: "{}", ast.Tuple: "()"}[type(node)]
+            left, right = brackets[0], brackets[1]
         if isinstance(node, ast.Tuple) and not self.is_wrapped_tuple(node):
             if len(items) == 1:
                 return [items[0].doc, ","]
@@ -283,8 +284,8 @@ class ExpressionWriter:
         return bool(words) and words[0].string == ","
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, level: Level) -> Doc:
-        left, right = {ast.ListComp: "[]", ast.GeneratorExp: "()"}.get(type(node), "{}")
-        return bracket(left, self.comprehension_parts(node), right, level)
+        brackets = {ast.ListComp: "[]", ast.GeneratorExp: "()"}.get(type(node), "{}")
+        return bracket(brackets[0], self.comprehension_parts(node), brackets[1], level)
 
     def comprehension_parts(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> Group:
         if isinstance(node, ast.DictComp):

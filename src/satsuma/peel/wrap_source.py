@@ -49,7 +49,7 @@ class SourceText:
             elif token.type == tokenize.OP and token.string in (")", "]", "}"):
                 self.pairs[i] = opened.pop()
         self.tree = ast.parse(self.text)
-        for node in walk(self.tree):
+        for node in nodes_in_order(self.tree):
             if isinstance(node, ast.Call):
                 self.owned.add(self.pairs[self.after(self.end(node)) - 1])
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -145,9 +145,9 @@ class SourceText:
         return self.tokens[pairs[-1][0]].start, self.tokens[pairs[-1][1]].end
 
 
-def walk(node: ast.AST) -> Iterator[ast.AST]:
+def nodes_in_order(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes, but for those within f-strings, which are text here."""
     yield node
     if not isinstance(node, ast.JoinedStr):
         for child in ast.iter_child_nodes(node):
-            yield from walk(child)
+            yield from nodes_in_order(child)
