@@ -101,14 +101,12 @@ def test_a_depth_that_is_none_is_refused_with_the_nearest(tmp_path):
 # --- what a fit leaves --------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_its_recipe_holds_keeps_one_script(tmp_path, peeled):
+def test_a_run_that_its_recipe_holds_is_peeled_when_someone_asks(tmp_path, peeled):
     learn = pictures(tmp_path / "data", run_dir=tmp_path / "run")
     learn.fit(1)
-    assert (tmp_path / "run" / "train.py").read_text() == "# run torch after 1 fits\n"
     learn.fit(1)
-    assert (tmp_path / "run" / "train.py").read_text() == "# run torch after 2 fits\n"
-    assert not (tmp_path / "run" / "peel").exists()
-    assert [depth for depth, _ in peeled.asked] == ["torch", "torch"]
+    assert not (tmp_path / "run" / "train.py").exists()
+    assert peeled.asked == []
     assert peel_run(tmp_path / "run", "loop").text == "# run loop after 2 fits\n"
 
 
@@ -236,6 +234,7 @@ def test_a_run_without_a_finished_fit_and_with_parts_of_ones_own_says_what_to_do
 
 def test_of_another_version_the_script_of_then_is_given(tmp_path):
     pictures(tmp_path / "data", run_dir=tmp_path / "run").fit(1)
+    (tmp_path / "run" / "train.py").write_text("# run torch after 1 fits\n")
     file = tmp_path / "run" / "recipe.json"
     file.write_text(file.read_text().replace(sm.__version__, "0.0.1"))
     assert peel_run(tmp_path / "run", "torch").text == "# run torch after 1 fits\n"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satsuma.data.checks import warn_user
-from satsuma.data.samples import Samples
 from satsuma.errors import PeelError
 from satsuma.hooks.progress import say
 from satsuma.learner.peeling import DEPTHS, beyond_recipe, peel_learner, script_path
@@ -43,13 +42,8 @@ def write_end(learn: "Learner", folder: Path) -> None:
 
 
 def depths_to_write(learn: "Learner") -> list[str]:
-    """Those that could not be made later, `torch` first; none where the recipe holds the whole run.
-
-    Of pictures with parts of the user's own only `torch`: a script of them takes seconds to make.
-    """
-    if not beyond_recipe(learner_recipe(learn)):
-        return []
-    return ["torch"] if isinstance(learn.dls.train.dataset, Samples) else sorted(DEPTHS, key="torch".__ne__)
+    """Those that could not be made later, `torch` first; none where the recipe holds the whole run."""
+    return sorted(DEPTHS, key="torch".__ne__) if beyond_recipe(learner_recipe(learn)) else []
 
 
 def fault(what: str, error: Exception) -> str:

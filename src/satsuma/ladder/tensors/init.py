@@ -25,8 +25,7 @@ def kaiming_deviation(weight: Tensor, a: float, mode: str) -> float:
 
     Source: He and others 2015, "Delving Deep into Rectifiers".
     """
-    fan_in, fan_out = fans(weight)
-    fan = fan_in if mode == "fan_in" else fan_out
+    fan = fans(weight)[0 if mode == "fan_in" else 1]
     return math.sqrt(2.0 / (1 + a**2)) / math.sqrt(fan)
 
 
