@@ -4,16 +4,22 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 BENCHPIP := $(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick check bench docs clean
+# a process a core, each given whole files, so that what a file trains once is trained once; one thread in each
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test quick soak check bench docs clean
 
 demo: $(VENV)/.demo  ## set up, then train on handwritten digits
 	$(BIN)/satsuma demo
 
 test: $(VENV)/.dev   ## set up, then run every test
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 quick: $(VENV)/.dev  ## the tests without the slow ones
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
+
+soak: $(VENV)/.dev   ## sixty runs killed at random moments, each to end with the very same weights
+	SATSUMA_KILLS=60 $(BIN)/python -m pytest -q tests/learner/test_killed.py
 
 check: $(VENV)/.dev  ## lint, format, types
 	$(BIN)/ruff check .

@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-# two processes whose threads spin for each other's cores slow both down a hundredfold; small tests need one
+# two processes whose threads spin for each other's cores slow both down a hundredfold; small tests need one, and so do
+# the processes that they start
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # the same examples in every run: rare ones are looked for on purpose, by more examples, not while doing other work;
 # no deadlines: these machines are noisy

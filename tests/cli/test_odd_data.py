@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from satsuma.cli.train import build_learner
 from satsuma.learner.learner import Learner
 
 FAST = ("--epochs", "1", "--lr", "0.01", "--batch-size", "8")
@@ -136,3 +137,37 @@ def test_an_output_that_is_closed_or_ascii_is_no_failure(tmp_path: Path, verb: s
     plain = subprocess.run(command, capture_output=True, env=env, text=True, check=False)
     assert plain.returncode == 0, plain.stderr
     assert "caf?" in plain.stdout
+
+
+def test_a_file_that_vanishes_while_the_run_goes_on(satsuma, colors: Path, monkeypatch) -> None:
+    lost = []
+
+    def built(data, options, run_dir):
+        lost.append(data.train.dataset.items[len(lost)])
+        lost[-1].unlink()
+        return build_learner(data, options, run_dir)
+
+    monkeypatch.setattr("satsuma.cli.train.build_learner", built)
+    result = satsuma("train", colors, *FAST)
+    assert result.code == 0, result.err
+    assert f"warning: {lost[0]}: there is no such file; other training samples take its place\n" in result.err
+    assert "1 training file of 24 could not be read; other samples took their place" in result.out
+    strict = satsuma("train", colors, *FAST, "--max-broken", "0")
+    assert strict.code == 1
+    assert f"{lost[1]}" in strict.err
+    assert "Traceback" not in strict.err
+    assert "--max-broken is a share, 0 or more and below 1" in satsuma("train", colors, "--max-broken", "1").err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes in folders")
+def test_what_is_no_file_is_listed_and_not_waited_for(satsuma, colors: Path) -> None:
+    os.mkfifo(colors / "red" / "pipe.png")
+    (colors / "blue" / "gone.png").symlink_to("nowhere")
+    (colors / "blue" / "steer\x1b[31m.png").write_bytes(b"\0")
+    result = satsuma("train", colors, *FAST)
+    assert result.code == 1
+    assert "3 of 33 files cannot be read" in result.err
+    assert f"{colors}/red/pipe.png: cannot be read: it is a pipe, socket or device" in result.err
+    assert f"{colors}/blue/gone.png: it is a link to nowhere" in result.err
+    assert r"steer\x1b[31m.png: not an image" in result.err
+    assert "\x1b" not in result.err

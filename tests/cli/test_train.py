@@ -23,6 +23,7 @@ def test_a_folder_of_classes_becomes_a_run_with_a_model_that_predicts(satsuma, c
     wanted = {
         "recipe.json",
         "recipe.py",
+        "train.py",
         "history.jsonl",
         "checkpoints",
         "model.safetensors",

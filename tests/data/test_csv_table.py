@@ -56,7 +56,7 @@ def test_a_column_of_whole_numbers_may_have_gaps(csv_file):
         (b"name,label\n", "has no rows below its header"),
         (b"a,b\n1,2\n1,2,3,4\n", "cannot be read as a csv file: expected 2 fields in line 3, saw 4"),
         (b'a,b\n"1\n1",2\n1,2,3\n', "cannot be read as a csv file: expected 2 fields in line 4, saw 3"),
-        (b"a,b\n\xff\xfe,2\n", "cannot be read as a csv file: .*utf-8.* Save it as UTF-8"),
+        (b"a,b\n\xff\xfe,2\n", "cannot be read as a csv file: line 2 is not UTF-8 .* Save it as UTF-8"),
         (b'a,b\n1,2\n"1,2\n3,4\n', "cannot be read as a csv file: line 4: .*Is a quote mark open"),
         (b"a,b,a\n1,2,3\n", "two columns of its header are called 'a'"),
     ],
@@ -72,7 +72,7 @@ def test_a_separator_is_one_character(csv_file):
 
 
 def test_a_row_that_ends_early_and_an_empty_line(csv_file):
-    table = read_table(csv_file("name,label\n1.png,cat\n\n2.png\n"))
+    table = read_table(csv_file("name,label\n1.png,cat\n\n,\n2.png\n,\n"))
     assert table["label"] == ("cat", None)
     assert len(table) == 2
 

@@ -58,3 +58,13 @@ def test_mnist(shared_data):
     assert y_train[:5].tolist() == [5, 0, 4, 1, 9]
     assert y_test[:5].tolist() == [7, 2, 1, 0, 4]
     assert x_train.mean() / 255 == pytest.approx(0.1307, abs=1e-4)  # the figure everyone normalises by
+
+
+def test_what_unpacks_to_too_much_or_has_too_many_dimensions(tmp_path, monkeypatch):
+    monkeypatch.setattr("satsuma.data.idx.LARGEST_IDX", 1000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(idx_bytes(np.zeros(10_000, np.uint8), 8)))
+    with pytest.raises(ValueError, match=r"bomb\.gz: more than the limit of 1,000 bytes"):
+        read_idx(tmp_path / "bomb.gz")
+    (tmp_path / "deep").write_bytes(struct.pack(">BBBB200I", 0, 0, 8, 200, *([1] * 200)) + b"\0")
+    with pytest.raises(ValueError, match=r"deep: not an idx file"):
+        read_idx(tmp_path / "deep")

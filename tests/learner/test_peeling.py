@@ -101,12 +101,13 @@ def test_a_depth_that_is_none_is_refused_with_the_nearest(tmp_path):
 # --- what a fit leaves --------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_its_recipe_holds_is_peeled_when_someone_asks(tmp_path, peeled):
+def test_a_run_that_its_recipe_holds_keeps_its_torch_script_and_gives_the_others_when_someone_asks(tmp_path, peeled):
     learn = pictures(tmp_path / "data", run_dir=tmp_path / "run")
     learn.fit(1)
     learn.fit(1)
-    assert not (tmp_path / "run" / "train.py").exists()
-    assert peeled.asked == []
+    assert (tmp_path / "run" / "train.py").read_text() == "# run torch after 2 fits\n"
+    assert not (tmp_path / "run" / "peel").exists()
+    assert [depth for depth, _ in peeled.asked] == ["torch", "torch"]
     assert peel_run(tmp_path / "run", "loop").text == "# run loop after 2 fits\n"
 
 

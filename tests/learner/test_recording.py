@@ -99,7 +99,8 @@ def test_recipe_json_holds_every_setting(tmp_path):
     assert from_recipe(first["arguments"]["early_stopping"]) == sm.EarlyStopping(patience=2)
     assert from_recipe(first["arguments"]["lr"]) == slice(0.1)
     assert second == {"method": "fit_one_cycle", "arguments": {"n_epoch": 2, "lr_max": 0.01, "moms": None}}
-    assert set(recipe["versions"]) == {"satsuma", "torch", "python"}
+    assert set(recipe["versions"]) == {"satsuma", "torch", "numpy", "opencv", "python"}
+    assert set(recipe["hardware"]) == {"cpu", "cores", "threads"}
 
 
 class Mine(nn.Module):

@@ -28,6 +28,7 @@ class Recipe:
     depths: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(DEPTHS, SAME))
     reason: str = ""  # what the refusal has to name, as a regular expression
     rtol: float = 1e-4  # at tensors and numpy
+    rtol_weights: float | None = None  # of the weights, where it is not `rtol`
     resnet: bool = False  # so large that its tests are slow
 
 
@@ -174,14 +175,19 @@ def own_transforms(tmp_path: Path) -> sm.Learner:
 
 
 def resnet(tmp_path: Path) -> sm.Learner:
-    model = functools.partial(sm.resnet18, in_channels=1, classes=10)
-    return learner(arrays(*pictures(60, 32), bs=16), model, metrics=sm.accuracy)
+    """In float64: twenty layers of ReLU and batch normalisation enlarge what float32 rounds off.
+
+    The gradients of the first step, in float32, are 9e-6 from those in float64 at tensors and 6e-6 in the library, of
+    the largest of each weight. Later steps part by percents in either, where a sum near 0 changes sides.
+    """
+    x, y = pictures(30, 32)
+    return learner(arrays(torch.from_numpy(x).double(), y, bs=12), yours.double_resnet, metrics=sm.accuracy)
 
 
-def transfer(tmp_path: Path) -> sm.Learner:
+def transfer(tmp_path: Path, bs: int = 8, **settings: Any) -> sm.Learner:
     folder = picture_folder(tmp_path / "photos", n=30, odd_sizes=True)
     dls = sm.ImageDataLoaders.from_folder(
-        folder, bs=8, seed=3, item_tfms=sm.Resize(40), batch_tfms=sm.aug_transforms(size=32, min_scale=0.75), workers=2
+        folder, bs=bs, seed=3, item_tfms=sm.Resize(40), batch_tfms=sm.aug_transforms(size=32, min_scale=0.75), workers=2
     )
     return sm.vision_learner(
         dls,
@@ -193,6 +199,7 @@ def transfer(tmp_path: Path) -> sm.Learner:
         device="cpu",
         precision="float32",
         progress=False,
+        **settings,
     )
 
 
@@ -288,8 +295,13 @@ RECIPES: dict[str, Recipe] = {
     "larger_pictures": Recipe(make=growing, train=grown, depths=MAYBE_NUMPY),
     "cnn_of_a_folder": Recipe(make=from_folder, train=one_cycle(2, 0.01), depths=NO_NUMPY, reason="pictures|Image"),
     "own_transforms": Recipe(make=own_transforms, train=QUICK, depths=MAYBE_BELOW),
-    "resnet18": Recipe(make=resnet, train=one_cycle(1, 0.0001), depths=MAYBE_NUMPY, rtol=1e-3, resnet=True),
-    "transfer": Recipe(
-        make=transfer, train=fine_tune(1), depths=NO_NUMPY, reason="pictures|Image", rtol=1e-3, resnet=True
+    "resnet18": Recipe(make=resnet, train=one_cycle(1, 0.001), depths=MAYBE_NUMPY, rtol=1e-9, resnet=True),
+    "transfer": Recipe(  # one step of the head, one of all layers: float32 parts later, as said at `resnet`
+        make=functools.partial(transfer, bs=24, opt_func=sm.SGD),
+        train=fine_tune(1, 0.01),
+        depths=NO_NUMPY,
+        reason="pictures|Image",
+        rtol_weights=1e-2,
+        resnet=True,
     ),
 }

@@ -106,11 +106,26 @@ def test_sections_stand_in_their_order_and_the_whole_is_clean() -> None:
         imports=("import numpy as np",),
     )
     banners = [line[6:].rstrip("-").strip() for line in text.splitlines() if line.startswith("# ---")]
-    assert banners == ["yours", "random numbers", "model", "loss and metrics", "optimiser", "training", "main"]
+    assert banners == ["yours", "random numbers", "model", "loss and metrics", "optimiser", "training"]
     assert all(len(line) == 120 for line in text.splitlines() if line.startswith("# ---"))
     assert "ONE = 1\nTWO = 2  # a pair\n" in text
     assert text.endswith('\n\n\nif __name__ == "__main__":\n    main()\n')
     assert ruff_faults(text) == ""
+
+
+def test_main_has_a_banner_of_its_own_below_many_pieces() -> None:
+    pieces = [piece(f"f{i}", f"def f{i}() -> int:\n    return {i}\n", "satsuma.train.loop") for i in range(4)]
+    assert "# --- main ---" not in laid_out(*pieces[:3])
+    assert "# --- main ---" in laid_out(*pieces)
+    assert "# --- main ---" in laid_out(piece("relu", "def relu() -> int:\n    return 1\n", "satsuma.nn.layers"))
+
+
+def test_numbers_stand_at_the_top_of_their_section_and_rows_on_one_line() -> None:
+    text = laid_out(
+        piece("f", "def f(\n    a: int,\n    b: int,\n) -> int:\n    return a + b\n", "satsuma.train.loop"),
+        piece("ONE", "ONE = 1", "satsuma.train.loop"),
+    )
+    assert text.index("ONE = 1") < text.index("def f(a: int, b: int) -> int:")
 
 
 def test_what_is_needed_when_the_script_is_read_stands_first() -> None:
@@ -125,7 +140,7 @@ def test_what_is_needed_when_the_script_is_read_stands_first() -> None:
         piece("later", "def later() -> None:\n    return None\n", "satsuma.train.run"),
     )
     exec(compile(text, "script", "exec"), {"__name__": "script"})
-    assert text.index("class Net") < text.index("--- main")
+    assert text.index("class Net") < text.index("def main")
     assert text.index("def step") < text.index("def later")
     assert ruff_faults(text, "RET501", "PLR1711") == ""
 

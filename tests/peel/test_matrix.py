@@ -71,7 +71,8 @@ def test_a_script_gives_the_librarys_numbers(name, depth):
         return
     file = saved(script, scratch() / f"{name}-{depth}")
     result = run_script(file, depth=depth)
-    assert_reproduces(trained(name).learn, result, same_tolerance(RECIPES[name], depth))
+    recipe = RECIPES[name]
+    assert_reproduces(trained(name).learn, result, same_tolerance(recipe, depth), recipe.rtol_weights)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=slow.get(name, ())) for name in RECIPES])
@@ -140,7 +141,8 @@ def test_another_seed_is_another_run(name, depth):
     same, other = (run_script(file, "--seed", str(given), depth=depth) for given in (seed, seed + 1))
     plain = run_script(file, depth=depth)
     assert same.losses == plain.losses
-    assert other.losses != plain.losses
+    drawn = name != "simple_net_3_or_7"  # its first weights are given, and the order of the data has its own seed
+    assert (other.losses != plain.losses) == drawn
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -1,5 +1,6 @@
 """What a user wrote: a module, a loss, a metric, transforms, labelling and a hook, as in any project's own file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import satsuma as sm
+from satsuma.vision.frame import Frame, view_of
+from satsuma.vision.warp import placed_alone
 
 GAMMA = 2.0  # how much less the easy samples count
 SPOTS = 5
@@ -82,6 +85,11 @@ def double_mlp() -> nn.Module:
     return sm.mlp((64, 20, 10), activation=nn.Tanh).double()
 
 
+def double_resnet() -> nn.Module:
+    """ResNet-18 for grey pictures, in float64."""
+    return sm.resnet18(in_channels=1, classes=10).double()
+
+
 def small_parts(model: nn.Sequential) -> list[nn.Module]:
     """Layer groups: the first layer, and the rest."""
     return [model[0], model[1:]]
@@ -92,3 +100,24 @@ class LossLog(sm.Hook):
 
     def on_epoch(self, run: sm.Run, row: sm.EpochRow) -> None:
         print(f"after epoch {row.epoch}: {row.train_loss:.4f}")
+
+
+@dataclass(frozen=True)
+class Slipped:
+    """A transform of one's own that moves the window to the right."""
+
+    pixels_at_most: float = 3.0
+
+    def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
+        if rng is None:
+            return frame
+        moved = (1.0, 0.0, self.pixels_at_most * rng.random(), 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        return view_of(frame, moved, frame.height, frame.width)
+
+    def __call__(self, picture: Any, rng: Any = None) -> Any:
+        return placed_alone(self, picture, rng)
+
+
+def number_of(file: Any) -> float:
+    """The digit in the name of a picture's folder."""
+    return float(digit_of(file))

@@ -18,6 +18,7 @@ from torch import nn
 import satsuma as sm
 from satsuma.errors import ModelFileError
 from satsuma.ship.model_file import DIGEST, KEY, digest_of_text, read_header
+from satsuma.train.checkpoint import CONTENTS_DIGEST
 
 N, D, K = 53, 7, 3
 X = torch.randn(N, D, generator=torch.Generator().manual_seed(0)).numpy()
@@ -327,6 +328,7 @@ def test_weights_of_another_kind_are_refused(good, tmp_path):
     path.write_bytes(good[0])
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
+    del metadata[CONTENTS_DIGEST]
     save_file({name: t.to(torch.int32) for name, t in load_file(path).items()}, path, metadata)
     with pytest.raises(ModelFileError, match=r"is of torch\.int32, the model's is of torch\.float32"):
         sm.load_learner(path)
@@ -352,3 +354,31 @@ def test_classes_that_are_not_the_outputs_are_refused(tmp_path):
         sm.load_learner(path)
     with pytest.raises(ValueError, match="the model gives 2 numbers an item, but there are 3 classes"):
         learn.predict(x[0].numpy())
+
+
+def test_a_transform_with_weights_of_its_own_is_asked_for_and_not_made_anew(pictures, tmp_path):
+    """A header can hold no weights, and random ones in their place would be a silent mistake."""
+    norm = nn.BatchNorm2d(3).eval()
+    norm.running_mean += 0.5
+    learn = quiet(image_data(pictures, batch_tfms=[sm.Normalize(mean=(0.0,) * 3, std=(1.0,) * 3), norm]), "small_cnn")
+    path = learn.export(tmp_path / "m")
+    with pytest.raises(ModelFileError, match=r"batch_tfms has parts of your own.*torch\.nn\.BatchNorm2d"):
+        sm.load_learner(path, device="cpu")
+    again = sm.load_learner(path, batch_tfms=learn.predictor().batch_tfms, device="cpu")
+    file = sm.get_image_files(pictures)[0]
+    assert torch.equal(again.predict(file).probabilities, learn.predict(file).probabilities)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    learn = quiet(arrays(np.array(["a", "b", "x" * 20_000])[Y]), sm.linear_model(D, K))
+    with pytest.raises(ModelFileError, match=r"m: cannot be written.*a text of 20,000 characters"):
+        learn.export(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_header_and_weights_are_of_one_file(tmp_path, monkeypatch):
+    """Another process may export to the same name between two looks; so there is only one."""
+    opened = []
+    monkeypatch.setattr("satsuma.train.checkpoint.safe_open", lambda *a, **k: opened.append(a) or safe_open(*a, **k))
+    sm.load_learner(quiet(arrays(), sm.linear_model(D, K)).export(tmp_path / "m"), device="cpu")
+    assert len(opened) == 1

@@ -1,4 +1,4 @@
-"""`satsuma doctor`: what this machine can do, what a model file holds, or how fast a folder of photos is read."""
+"""`satsuma doctor`: what this machine can do, what a file or a run holds, or how fast a folder of photos is read."""
 
 import importlib.metadata
 import platform
@@ -8,9 +8,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from satsuma.cli.show import cell
-from satsuma.ship.model_file import load_learner, model_path, read_header
-from satsuma.ship.recipe import opaque_parts
 from satsuma.train.precision import has_bf16_units, pick_device
 from satsuma.version import __version__
 
@@ -28,7 +25,9 @@ def run_doctor(model: Path | None, loader: Path | None = None) -> None:
         show_loader(loader)
         return
     if model is not None:
-        show_model(model_path(model))
+        from satsuma.cli.doctor_files import show_path
+
+        show_path(model)
         return
     device = pick_device("auto")
     rows = [
@@ -56,30 +55,3 @@ def version_of(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def show_model(path: Path) -> None:
-    """What a model file holds; loading it is the check that it is whole."""
-    header = read_header(path)
-    yours = [
-        name for field in ("model", "blocks", "item_tfms", "batch_tfms", "loss") for name in opaque_parts(header[field])
-    ]
-    console.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, format {header['format']}", markup=False)
-    console.print(f"written by satsuma {header['satsuma']}, torch {header['torch']}", markup=False)
-    facts = header.get("facts", {})
-    if isinstance(facts, dict):
-        for name, value in facts.items():
-            told = ", ".join(f"{k} {cell(v)}" for k, v in value.items()) if isinstance(value, dict) else value
-            console.print(f"{name}: {told}", markup=False)
-    if yours:
-        console.print(f"needs these parts of your own when loading: {', '.join(yours)}", markup=False)
-        return
-    predictor = load_learner(path, device="cpu")
-    parameters = sum(p.numel() for p in predictor.model.parameters())
-    console.print(f"model: {type(predictor.model).__name__} with {parameters:,} parameters", markup=False)
-    console.print(
-        f"transforms: {', '.join(repr(t) for t in (*predictor.item_tfms, *predictor.batch_tfms)) or 'none'}",
-        markup=False,
-    )
-    console.print(f"classes: {', '.join(str(v) for v in predictor.vocab) or 'none (numbers)'}", markup=False)
-    console.print("the file is whole and loads", markup=False)

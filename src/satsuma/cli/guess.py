@@ -10,6 +10,8 @@ from typing import Any
 from PIL import Image
 
 from satsuma.cli.guess_table import classes, csv_at, from_table, read_guessed, some_images
+from satsuma.data.broken import MAX_BROKEN
+from satsuma.data.checks import file_problem, with_closed_named
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.errors import UserError
 from satsuma.learner.choices import SMALL_SIDE
@@ -43,6 +45,7 @@ def guess_data(
     valid_pct: float = 0.2,
     augment: bool = True,
     skip_unreadable: bool = False,
+    max_broken: float = MAX_BROKEN,
     seed: int = 42,
     workers: int | None = None,
     cache: str | None = None,
@@ -51,7 +54,7 @@ def guess_data(
     if not path.exists():
         raise UserError(f"{path}: there is no such file or folder")
     csv_file = csv_at(path)
-    images = [] if csv_file else get_image_files(path)
+    images: list[Path] = [] if csv_file else with_closed_named(get_image_files, path)
     if not csv_file and not images:
         raise UserError(f"{path}: no images in it. {what_lies_in(path)}")
     if label_delim and not csv_file:
@@ -77,6 +80,7 @@ def guess_data(
         "workers": workers,
         "cache": cache,
         "on_unreadable": "skip" if skip_unreadable else "raise",
+        "max_broken": max_broken,
     }
     if csv_file and table:
         data, said = from_table(
@@ -155,6 +159,8 @@ def all_grey(images: Sequence[Path]) -> bool:
     modes = set()
     for image in images[:: max(1, len(images) // LOOKED_AT)]:
         try:
+            if file_problem(image):
+                continue
             with Image.open(image) as opened:
                 modes.add(opened.mode)
         except (OSError, Image.DecompressionBombError):

@@ -4,8 +4,9 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,7 +72,10 @@ def demo(
 
 @app.command()
 def train(
-    path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
+    context: typer.Context,
+    path: Annotated[
+        Path | None, typer.Argument(help="A folder of images, or a csv file with names and labels.", show_default=False)
+    ] = None,
     label: Label = None,
     label_delim: LabelDelim = "",
     arch: Arch = None,
@@ -92,11 +96,22 @@ def train(
     mixup: Annotated[bool, typer.Option("--mixup", help="Blend training images in pairs: for long trainings.")] = False,
     early_stop: Annotated[int, typer.Option(help="Stop after so many epochs without a better result; 0: never.")] = 0,
     skip_unreadable: SkipUnreadable = False,
+    max_broken: Annotated[
+        float, typer.Option(help="Share of training files that may break while it runs; others stand in. 0: none.")
+    ] = 0.01,
     seed: Seed = 42,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
     workers: Workers = None,
     cache: Annotated[str | None, typer.Option(help="Keep in memory: 'pixels' (decoded) or 'bytes' (of files).")] = None,
+    save_steps: Annotated[
+        int | None, typer.Option(help="Keep the run's state after so many steps, beside the ends of epochs.")
+    ] = None,
+    save_minutes: Annotated[float, typer.Option(help="Keep it after so many minutes without; 0: never.")] = 10.0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with a run that was cut off, to the very same model. Nothing else is given."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the run. Default: the data's name and a number.")] = None,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:
@@ -116,7 +131,17 @@ def train(
       satsuma train scans/labels.csv --label diagnosis --size 128 --from-scratch
 
       satsuma train scenes/labels.csv --label tags --label-delim ' '
+
+      satsuma train --resume runs/pets-1
     """
+    if resume is not None:
+        from satsuma.cli.again import run_resume
+
+        refuse_beside_resume(context)
+        run_resume(resume)
+        return
+    if path is None:
+        raise typer.BadParameter("give a folder of images or a csv file, or --resume RUN", param_hint="PATH")
     from satsuma.cli.train import TrainOptions, run_train
 
     options = TrainOptions(
@@ -135,13 +160,44 @@ def train(
         mixup=mixup,
         early_stop=early_stop,
         skip_unreadable=skip_unreadable,
+        max_broken=max_broken,
         seed=seed,
         device=device,
         precision=precision,
         workers=workers,
         cache=cache,
+        save_steps=save_steps,
+        save_minutes=save_minutes,
     )
     run_train(path, options, name=name, runs_dir=runs_dir)
+
+
+def refuse_beside_resume(context: typer.Context) -> None:
+    """A run that goes on does so by its own command: a usage error for anything else that is given."""
+    given = [
+        p for p in context.params if (s := context.get_parameter_source(p)) is not None and s.name == "COMMANDLINE"
+    ]
+    others = [f"--{p.replace('_', '-')}" if p != "path" else "PATH" for p in given if p != "resume"]
+    if others:
+        raise typer.BadParameter(
+            f"goes on by the run's own command; leave out {', '.join(others)}", param_hint="--resume"
+        )
+
+
+@app.command()
+def rerun(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    name: Annotated[str | None, typer.Option(help="Of the new run. Default: the run's name and '-again-1'.")] = None,
+) -> None:
+    """Train a run again, beside it, and say whether the same weights came out, bit for bit.
+
+    Exit code 1 if not; what was different around the two (versions, machine, data) is listed then.
+
+    Example: satsuma rerun runs/pets-1
+    """
+    from satsuma.cli.again import run_rerun
+
+    run_rerun(run, name=name)
 
 
 @app.command("lr-find")
@@ -274,16 +330,18 @@ def diff(
 
 @app.command()
 def doctor(
-    model: Annotated[Path | None, typer.Argument(help="A model file to look into and verify.")] = None,
+    model: Annotated[Path | None, typer.Argument(help="A model file, file of weights or run to verify.")] = None,
     loader: Annotated[Path | None, typer.Option(help="A folder of images: how to load it fastest.")] = None,
 ) -> None:
-    """Say what this machine and installation can do; or what a model file holds; or how to load images fastest.
+    """Say what this machine and installation can do; or what a file or run holds; or how to load images fastest.
+
+    A file is read from end to end and checked by its digests; exit code 1 and the reason, if it is not whole.
 
     Examples:
 
       satsuma doctor
 
-      satsuma doctor runs/pets-1/model.safetensors
+      satsuma doctor runs/pets-1
 
       satsuma doctor --loader pets/images
     """
@@ -312,7 +370,9 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # a class name that the terminal cannot show is no reason to fail
     try:
         try:
-            app(args=arguments)
+            with warnings.catch_warnings():
+                warnings.showwarning = say_warning
+                app(args=arguments)
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -327,6 +387,12 @@ def main() -> None:
         else:
             print(f"satsuma: {message_of(error)}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def say_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """A warning as one line for a person; those that are not for users with their kind."""
+    kind = "" if category is UserWarning else f"{category.__name__}: "
+    print(f"warning: {kind}{message}", file=sys.stderr)
 
 
 def message_of(error: Exception) -> str:

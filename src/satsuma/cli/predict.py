@@ -8,6 +8,7 @@ import typer
 from satsuma.errors import UserError
 from satsuma.ship.model_file import load_learner
 from satsuma.ship.predictor import Prediction, Predictor
+from satsuma.ship.schema import printable
 from satsuma.vision.image import get_image_files
 
 
@@ -35,9 +36,9 @@ def run_predict(model: Path, items: list[Path], *, top: int, as_json: bool, devi
 
 def as_line(file: Path, answer: Prediction, predictor: Predictor, top: int, width: int) -> str:
     if not predictor.vocab:
-        return f"{str(file).ljust(width)}  {answer.label}"
+        return f"{str(file).ljust(width)}  {printable(answer.label)}"
     order = answer.probabilities.argsort(descending=True).tolist()[:top]
-    shares = "  ".join(f"{predictor.vocab[i]} {answer.probabilities[i]:.1%}" for i in order)
+    shares = "  ".join(f"{printable(predictor.vocab[i])} {answer.probabilities[i]:.1%}" for i in order)
     return f"{str(file).ljust(width)}  {shares}"
 
 

@@ -20,7 +20,7 @@ def run_show(path: Path, *, label: str | None, label_delim: str, size: int | Non
     if (path / "history.jsonl").is_file():
         show_run(path)
     elif path.suffix == ".safetensors":
-        from satsuma.cli.doctor import show_model
+        from satsuma.cli.doctor_files import show_model
 
         show_model(path)
     else:

@@ -9,8 +9,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from satsuma.cli.command_file import go_on, write_command
 from satsuma.cli.guess import guess_data
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.broken import MAX_BROKEN
 from satsuma.data.cache import CACHES
 from satsuma.data.checks import ONE_SIZE
 from satsuma.data.dataloaders import DataLoaders
@@ -61,36 +63,50 @@ class TrainOptions:
     mixup: bool = False
     early_stop: int = 0
     skip_unreadable: bool = False
+    max_broken: float = MAX_BROKEN
     seed: int = 42
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
     cache: str | None = None
+    save_steps: int | None = None
+    save_minutes: float = 10.0
 
 
 def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
     refuse_options(options)
     run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
+    return trained_run(path, options, run_dir, resume=False)
+
+
+def trained_run(path: Path, options: TrainOptions, run_dir: Path, *, resume: bool) -> Learner:
+    """Train into `run_dir`, or go on with what was cut off there."""
     learn = build_learner(told_data(path, options), options, run_dir)
     rate, transfer = chosen_rate(learn, options.lr), is_transfer(learn)
     stopping = None
     if options.early_stop:
         stopping = EarlyStopping(monitor=monitored(learn), patience=options.early_stop)
+    write_command(path, options, run_dir)
     interrupted = False
     try:
         if transfer:
-            learn.fine_tune(options.epochs, rate, options.freeze_epochs, early_stopping=stopping)
+            learn.fine_tune(options.epochs, rate, options.freeze_epochs, early_stopping=stopping, resume=resume)
         else:
-            learn.fit_one_cycle(options.epochs, rate, early_stopping=stopping)
+            learn.fit_one_cycle(options.epochs, rate, early_stopping=stopping, resume=resume)
     except KeyboardInterrupt:
         interrupted = True
+    except SystemExit:
+        console.print(f"terminated; the run's state is saved. To go on: {go_on(run_dir)}", markup=False)
+        raise
     finish(learn, run_dir)
     if interrupted:
         epochs = options.epochs + options.freeze_epochs * transfer
         steps, planned = len(learn.recorder.losses), epochs * len(learn.dls.train)
         console.print(
-            f"interrupted after {steps} of {planned} steps; the weights so far are in {run_dir}", markup=False
+            f"interrupted after {steps} of {planned} steps; the weights so far are in {run_dir}. To go on: "
+            f"{go_on(run_dir)}",
+            markup=False,
         )
         raise typer.Exit(130)
     return learn
@@ -106,6 +122,12 @@ def refuse_options(options: TrainOptions) -> None:
         raise UserError(f"--size must be 8 pixels or more, got {options.size}")
     if not 0 < options.valid_pct < 1:
         raise UserError(f"--valid-pct is a share above 0 and below 1, got {options.valid_pct}")
+    if not 0 <= options.max_broken < 1:
+        raise UserError(f"--max-broken is a share, 0 or more and below 1, got {options.max_broken}")
+    if options.save_steps is not None and options.save_steps < 1:
+        raise UserError(f"--save-steps must be 1 or more, got {options.save_steps}")
+    if not options.save_minutes >= 0:
+        raise UserError(f"--save-minutes must be 0 (never) or more, got {options.save_minutes}")
     if options.freeze_epochs < 0:
         raise UserError(f"--freeze-epochs must be 0 or more, got {options.freeze_epochs}")
     if options.from_scratch and options.weights is not None:
@@ -145,6 +167,7 @@ def told_data(path: Path, options: TrainOptions) -> DataLoaders:
                 valid_pct=options.valid_pct,
                 augment=options.augment,
                 skip_unreadable=options.skip_unreadable,
+                max_broken=options.max_broken,
                 seed=options.seed,
                 workers=options.workers,
                 cache=options.cache,
@@ -169,6 +192,8 @@ def build_learner(data: DataLoaders, options: TrainOptions, run_dir: Path | None
         "precision": options.precision,
         "mixup": MixUp() if options.mixup else None,
         "run_dir": run_dir,
+        "save_steps": options.save_steps,
+        "save_minutes": options.save_minutes or None,
     }
     if options.weights is None and (options.from_scratch or side <= SMALL_SIDE or arch == "small_cnn"):
         if arch.startswith(TIMM):

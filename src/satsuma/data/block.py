@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from satsuma.data.blocks import Block, CategoryBlock
+from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
+from satsuma.data.broken import MAX_BROKEN
 from satsuma.data.cache import with_cache
 from satsuma.data.checks import (
     DataReport,
@@ -18,9 +19,11 @@ from satsuma.data.checks import (
     examine_all,
     find_twins,
     label_warnings,
+    note_warnings,
     refuse_sizes,
     refuse_unreadable,
     twin_warning,
+    with_closed_named,
 )
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ItemGetter, as_python
@@ -96,7 +99,7 @@ class DataBlock:
                 f"DataBlock: the source is a path, {source}, and there is no get_items to list what lies there. "
                 f"Give get_items=get_image_files, or a list as the source."
             )
-        items = listed(source if self.get_items is None else self.get_items(source))
+        items = listed(source if self.get_items is None else with_closed_named(self.get_items, source))
         if not items:
             by = "" if self.get_items is None else f" by {part_label(self.get_items)}"
             raise ValueError(f"no items found in {short(source)}{by}")
@@ -166,6 +169,7 @@ class DataBlock:
         on_unreadable: str = "raise",
         cache: str | None = None,
         worker_kind: str = "auto",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Loaders over `source`, after a look at the data.
 
@@ -175,6 +179,8 @@ class DataBlock:
         `drop_last`: leave out a training epoch's last, shorter batch (a batch of one breaks batch normalisation).
         `check`: read every file once; unreadable ones are listed in a `ValueError`, or left out with
         `on_unreadable="skip"`; twins across the split and classes without a training sample are warned of.
+        `max_broken`: the share of training files that may break after that check before the run stops, at least one
+        unless 0; until then other samples take their place. A validation file that breaks is an error.
         """
         if on_unreadable not in ("raise", "skip"):
             raise ValueError(f'on_unreadable is "raise" or "skip", got {on_unreadable!r}')
@@ -183,17 +189,18 @@ class DataBlock:
         items = self.items(source)
         getters = self.getters(items)
         raw = [read_labels(getter, items, getters[0]) for getter in getters[self.n_inp :]]
-        digests, unreadable = self.examine(items, getters, on_unreadable == "skip") if check else ([], {})
+        digests, unreadable, notes = self.examine(items, getters, on_unreadable == "skip") if check else ([], {}, [])
         items = [item for i, item in enumerate(items) if i not in unreadable]
         raw = [[label for i, label in enumerate(labels) if i not in unreadable] for labels in raw]
         train, valid = self.split(items, raw[0] if raw else None)
         inputs, targets = self.blocks[: self.n_inp], self.blocks[self.n_inp :]
         for block, labels in zip(targets, raw, strict=True):
             refuse_misfits(block, labels, items, getters[0])
-        blocks = tuple(b.setup(()) for b in inputs) + tuple(b.setup(v) for b, v in zip(targets, raw, strict=True))
+        fitted_targets = tuple(fitted_target(b, v, items, getters[0]) for b, v in zip(targets, raw, strict=True))
+        blocks = (*(b.setup(()) for b in inputs), *fitted_targets)
 
         twins = find_twins([item_name(i, getters[0]) for i in items], digests, train, valid) if digests else []
-        found = [twin_warning(twins)] if twins else []
+        found = notes + ([twin_warning(twins)] if twins else [])
         for block, labels, getter in zip(blocks[self.n_inp :], raw, getters[self.n_inp :], strict=True):
             found += delimiter_warnings(getter, items)
             if isinstance(block, CategoryBlock):
@@ -217,6 +224,7 @@ class DataBlock:
             batch_steps=steps,
             device=device,
             n_inp=self.n_inp,
+            max_broken=max_broken,
         )
         loaders = [loader]
         if valid:
@@ -231,12 +239,12 @@ class DataBlock:
 
     def examine(
         self, items: list[Any], getters: Sequence[Callable[[Any], Any]], skip: bool
-    ) -> tuple[list[bytes], dict[int, tuple[str, str]]]:
-        """Read all files: digests of the items that are good; place → (name, reason) of the others."""
+    ) -> tuple[list[bytes], dict[int, tuple[str, str]], list[str]]:
+        """Read all files: digests of the items that are good; place → (name, reason) of the others; what to note."""
         digests = [b""] * len(items)
         unreadable: dict[int, tuple[str, str]] = {}
         looked: list[tuple[list[str], list[FileFacts]]] = []
-        comparable = True
+        comparable, notes = True, list[str]()
         for position, (getter, block) in enumerate(zip(getters, self.blocks, strict=True)):
             is_input = position < self.n_inp
             if not is_input and hasattr(block, "misfit"):
@@ -248,19 +256,21 @@ class DataBlock:
                 comparable = comparable and not is_input  # an input that cannot be examined may tell twins apart
                 continue
             found = examine_all([get_value(getter, item) for item in items], block.examine)
+            names = [item_name(item, getter) for item in items]
+            notes += note_warnings(names, found)
             if is_input:
-                looked.append(([item_name(item, getter) for item in items], found))
+                looked.append((names, found))
             for i, facts in enumerate(found):
                 digests[i] += facts.digest if is_input else b""
                 problem = facts.problem or ("" if is_input or not looked else other_size(facts, looked[0][1][i]))
                 if problem:
-                    unreadable.setdefault(i, (item_name(items[i], getter), problem))
+                    unreadable.setdefault(i, (names[i], problem))
         refuse_unreadable(list(unreadable.values()), len(items), skip=skip)
         # with any of these, what size comes out is not known before they run
         if not self.item_tfms and not any(hasattr(t, "size") for t in self.batch_tfms):
             for names, found in looked:
                 refuse_sizes(names, found)
-        return [digest for i, digest in enumerate(digests) if comparable and i not in unreadable], unreadable
+        return [digest for i, digest in enumerate(digests) if comparable and i not in unreadable], unreadable, notes
 
     @spelled
     def summary(self, source: Any, *, bs: int = 4) -> None:
@@ -274,6 +284,19 @@ def refuse_misfits(block: Block, values: Sequence[Any], items: Sequence[Any], ge
         problem = block.misfit(value, None) if hasattr(block, "misfit") else ""
         if problem:
             raise ValueError(f"{item_name(item, get_x)}: {problem}")
+
+
+def fitted_target(block: Block, values: Sequence[Any], items: Sequence[Any], get_x: Callable[[Any], Any]) -> Block:
+    """The block fitted to its values; of numbers the first that is none is told with its item."""
+    try:
+        return block.setup(values)
+    except ValueError:
+        for item, value in zip(items, values, strict=True) if isinstance(block, RegressionBlock) else ():
+            try:
+                block.load(value)
+            except ValueError as error:
+                raise ValueError(f"{item_name(item, get_x)}: {error}") from error
+        raise
 
 
 def other_size(mask: FileFacts, picture: FileFacts) -> str:

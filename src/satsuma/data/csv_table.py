@@ -1,6 +1,8 @@
 """`Table`: the rows of a csv file, read with the standard library; and rows of whatever kind of table is given."""
 
+import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from satsuma.data.checks import SHOWN
 from satsuma.data.samples import listed
 from satsuma.errors import nearest
 
@@ -68,25 +71,48 @@ def read_table(csv_file: str | Path, delimiter: str = ",", fn_col: str | int | N
 def read_records(csv_file: str | Path, delimiter: str) -> tuple[tuple[str, ...], list[list[str | None]]]:
     """The names in the header, and each row as text, None for an empty field; a row that ends early is filled up."""
     records: list[list[str | None]] = []
-    with Path(csv_file).open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.reader(opened, delimiter=delimiter, strict=True)
-        try:
-            columns = header_names(csv_file, next((row for row in reader if row), []))
-            for row in reader:
-                if len(row) > len(columns):
-                    raise ValueError(
-                        f"{csv_file}: cannot be read as a csv file: expected {len(columns)} fields in line "
-                        f"{reader.line_num}, saw {len(row)}. A field that holds {delimiter!r} stands in quote marks."
-                    )
-                if row:  # an empty line is passed over
-                    records.append([field or None for field in row] + [None] * (len(columns) - len(row)))
-        except csv.Error as error:
-            raise ValueError(
-                f"{csv_file}: cannot be read as a csv file: line {reader.line_num}: {error}. Is a quote mark open?"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{csv_file}: cannot be read as a csv file: {error}. Save it as UTF-8.") from error
+    long_rows: list[str] = []
+    reader = csv.reader(io.StringIO(decoded(csv_file), newline=""), delimiter=delimiter, strict=True)
+    try:
+        columns = header_names(csv_file, next((row for row in reader if row), []))
+        for row in reader:
+            if len(row) > len(columns):
+                long_rows.append(f"line {reader.line_num}, saw {len(row)}")
+            if any(row) or len(row) == 1:  # a line that is empty, or of separators alone, is passed over
+                records.append([field or None for field in row] + [None] * (len(columns) - len(row)))
+    except csv.Error as error:
+        raise ValueError(
+            f"{csv_file}: cannot be read as a csv file: line {reader.line_num}: {error}. Is a quote mark open?"
+        ) from error
+    if long_rows:
+        more = f"; and {len(long_rows) - SHOWN} more" if len(long_rows) > SHOWN else ""
+        raise ValueError(
+            f"{csv_file}: cannot be read as a csv file: expected {len(columns)} fields in "
+            f"{'; '.join(long_rows[:SHOWN])}{more}. A field that holds {delimiter!r} stands in quote marks."
+        )
     return columns, records
+
+
+def decoded(csv_file: str | Path) -> str:
+    """The text of a UTF-8 file without its byte order mark; `ValueError` that names the line that is none."""
+    raw = Path(csv_file).read_bytes()
+    try:
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError("it is UTF-16")
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        told = f"line {line} is not UTF-8 (byte 0x{raw[error.start]:02x}: {error.reason})"
+        raise ValueError(f"{csv_file}: cannot be read as a csv file: {told}. Save it as UTF-8.") from error
+    except ValueError as error:
+        raise ValueError(f"{csv_file}: cannot be read as a csv file: {error}. Save it as UTF-8.") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(
+            f"{csv_file}: cannot be read as a csv file: line {line} has a null byte: it is no text, or UTF-16. Save it "
+            f"as UTF-8."
+        )
+    return text
 
 
 def header_names(csv_file: str | Path, header: Sequence[str]) -> tuple[str, ...]:

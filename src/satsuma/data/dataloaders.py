@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from satsuma.data.arrays import ArrayDataset, pixels_to_float, refuse_masked, to
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, TransformBlock
 from satsuma.data.cache import shared_cache
 from satsuma.data.checks import DataReport, label_warnings, warn_user
+from satsuma.data.fingerprint import data_fingerprint
 from satsuma.data.getters import ItemGetter, is_missing
 from satsuma.data.in_memory import InMemory, InMemoryViews
 from satsuma.data.loader import DataLoader, whole_number
@@ -82,6 +84,11 @@ class DataLoaders:
     @property
     def targets(self) -> tuple[Block, ...]:
         return self.blocks[self.n_inp :]
+
+    @cached_property
+    def fingerprints(self) -> list[str]:
+        """A digest of each loader's samples: see `data_fingerprint`."""
+        return [data_fingerprint(loader.dataset) for loader in self.loaders]
 
     @property
     def vocab(self) -> tuple[Any, ...]:

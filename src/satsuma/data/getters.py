@@ -23,30 +23,33 @@ def get_files(
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise FileNotFoundError(f"{root}: {what}")
-    wanted = None if extensions is None else frozenset(e.lower() for e in as_names(extensions))
     only = as_names(folders)
     for name in only:
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root}: has no folder {name!r}; {seen_folders(root)}")
-    found = []
-    for file in visible_files(root, recurse):
-        inside = not only or file.relative_to(root).parts[0] in only
-        if inside and (wanted is None or file.suffix.lower() in wanted):
-            found.append(file)
+    found = list(visible_files(root, recurse))
+    if only:
+        found = [file for file in found if file.relative_to(root).parts[0] in only]
+    if extensions is not None:
+        wanted = frozenset(e.lower() for e in as_names(extensions))
+        found = [file for file in found if file.suffix.lower() in wanted]
     return sorted(found)
 
 
 def visible_files(root: Path, recurse: bool) -> Iterator[Path]:
-    """The files below `root` that are not hidden; a link to a folder that is already open above it ends there."""
+    """What lies below `root`, is no folder and not hidden; a link to a folder that is open above it ends there.
+
+    Links to nowhere, pipes and devices are among it, so that the data check names them.
+    """
     waiting: list[tuple[Path, tuple[str, ...]]] = [(root, (os.path.realpath(root),))]
     while waiting:
         folder, above = waiting.pop()
         with os.scandir(folder) as entries:
             seen = [entry for entry in entries if not entry.name.startswith(".")]
         for entry in seen:
-            if os.path.isfile(entry.path):  # unlike the entry's own method this is no error for a link to itself
+            if not (entry.is_dir(follow_symlinks=False) or os.path.isdir(entry.path)):
                 yield folder / entry.name
-            elif recurse and os.path.isdir(entry.path):
+            elif recurse:
                 real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
                 if real not in above:
                     waiting.append((folder / entry.name, (*above, real)))

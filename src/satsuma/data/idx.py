@@ -1,12 +1,15 @@
 """Reader of the idx files that MNIST and its kin are kept in."""
 
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+LARGEST_IDX = 2**32  # bytes, once unpacked
+MOST_DIMS = 32  # as many as every version of NumPy holds
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -20,10 +23,12 @@ def read_idx(path: str | Path) -> np.ndarray:
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
         try:
-            raw = gzip.decompress(raw)
+            raw = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(LARGEST_IDX + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: damaged gzip file ({error})") from error
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_DTYPES:
+    if len(raw) > LARGEST_IDX:
+        raise ValueError(f"{path}: more than the limit of {LARGEST_IDX:,} bytes")
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_DTYPES or raw[3] > MOST_DIMS:
         raise ValueError(f"{path}: not an idx file (it must begin with two zero bytes and a known type code)")
     n_dims = raw[3]
     start = 4 + 4 * n_dims

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from satsuma.data.arrays import ArrayDataset, ArrayViews, to_tensor
+from satsuma.data.broken import BrokenFiles, allowed_broken, mending
 from satsuma.data.buffers import Buffers
 from satsuma.data.collate import collate
 from satsuma.data.finished import Finished
@@ -73,6 +74,9 @@ class DataLoader:
     `waiting.share` tells how much of the last epoch the loop waited.
 
     `drop_last` leaves out a last, shorter batch. `augment`: whether random transforms draw (as `shuffle` unless given).
+    `max_broken`: the share of the samples, 0 or more and below 1, whose files may turn out unreadable before an epoch
+    fails; others stand in for them, and `broken` has their names. It is for loaders that shuffle: predictions and
+    validation ask for samples in their order, and are given these or an error.
 
     Raises `ValueError` for an empty data set, NaN in arrays, a batch size below 1, or when `drop_last` leaves no batch.
 
@@ -94,6 +98,7 @@ class DataLoader:
         batch_steps: BatchSteps | None = None,
         device: torch.device | str = "cpu",
         n_inp: int = 1,
+        max_broken: float = 0.0,
     ) -> None:
         batch_size, workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
         for name, given in (("shuffle", shuffle), ("drop_last", drop_last)):
@@ -112,6 +117,11 @@ class DataLoader:
         self.passes = 0
         self.waiting = Waiting()
         refuse_impossible(dataset, batch_size, drop_last)
+        self.max_broken = max_broken
+        self.broken = BrokenFiles(allowed_broken(max_broken, len(dataset)), len(dataset))
+        self.mending: Streamed | None = None
+        if max_broken and not shuffle:
+            raise ValueError("DataLoader: max_broken is for a loader that shuffles; others give samples in their order")
         kind = pick_worker_kind(worker_kind, dataset, workers)
         arrays = in_memory_tensors(dataset)
         self.bare = isinstance(arrays, Tensor)  # a data set of values, not of pairs: batches are no tuples
@@ -131,6 +141,7 @@ class DataLoader:
                 workers=workers,
                 processes=worker_processes(maker, workers) if kind == "processes" else None,
             )
+            self.mending = mending(self.batches, self.broken.limit) if self.broken.limit else None
         else:
             views = dataset.views if isinstance(dataset, ArrayViews) else (as_tuple(arrays),)
             held = tuple(
@@ -154,7 +165,10 @@ class DataLoader:
     @spelled
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on, on the loader's device, batch transforms applied."""
-        batches = self.batches.epoch(epoch, start=start)
+        if self.mending is not None:
+            batches = self.broken.counted(self.mending.epoch(epoch, start=start))
+        else:
+            batches = self.batches.epoch(epoch, start=start)
         if isinstance(self.batches, Streamed):
             return watched(self.finished(batches, epoch, start), self.waiting)
         if self.batch_steps is None and self.device.type == "cpu":
@@ -175,7 +189,8 @@ class DataLoader:
     def one_batch(self, epoch: int = 0, batch: int = 0) -> Any:
         """One batch, the first of epoch 0 unless said; it does not count as a pass, and starts no workers."""
         if isinstance(self.batches, Streamed):
-            return next(self.finished(iter((one_of(self.batches, epoch, batch),)), epoch, batch))
+            made = iter((one_of(self.batches if self.mending is None else self.mending, epoch, batch),))
+            return next(self.finished(self.broken.counted(made), epoch, batch))
         return next(iter(self.epoch(epoch, start=batch)))
 
     def indices(self, epoch: int, batch: int) -> list[int]:
@@ -210,12 +225,14 @@ class DataLoader:
         worker_kind: str | None = None,
         batch_steps: BatchSteps | None = AS_BEFORE,
         device: torch.device | str | None = None,
+        max_broken: float | None = None,
     ) -> "DataLoader":
-        """A loader like this one, but for what is given."""
+        """A loader like this one, but for what is given; one that does not shuffle has no share of broken files."""
+        shuffle = self.shuffle if shuffle is None else shuffle
         return DataLoader(
             self.dataset if dataset is None else dataset,
             self.batch_size if batch_size is None else batch_size,
-            self.shuffle if shuffle is None else shuffle,
+            shuffle,
             drop_last=self.drop_last if drop_last is None else drop_last,
             workers=self.workers if workers is None else workers,
             worker_kind=self.worker_kind if worker_kind is None else worker_kind,
@@ -224,6 +241,7 @@ class DataLoader:
             batch_steps=self.batch_steps if batch_steps is AS_BEFORE else batch_steps,
             device=self.device if device is None else device,
             n_inp=self.n_inp,
+            max_broken=(self.max_broken if shuffle else 0.0) if max_broken is None else max_broken,
         )
 
 

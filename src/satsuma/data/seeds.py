@@ -7,6 +7,7 @@ import torch
 
 # Purposes: two draws for different purposes never share a stream.
 ORDER, SAMPLE, BATCH, STEP, SPLIT, WEIGHTS, MIX = 1, 2, 3, 4, 5, 6, 7
+STAND_IN = 8
 MASK64 = 0xFFFFFFFFFFFFFFFF
 
 

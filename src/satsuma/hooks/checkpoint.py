@@ -37,3 +37,10 @@ class Checkpoint(Hook):
         if improves(value, self.best, self.better, 0.0):
             self.best = value
             save_weights(run.model, self.folder / "best.safetensors")
+
+    def state_dict(self) -> dict[str, float | None]:
+        """What going on with the run needs: the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, float | None]) -> None:
+        self.best = state["best"]

@@ -1,13 +1,16 @@
 """`Recorder`: every step and epoch of a learner's fits, in memory and as `history.jsonl`."""
 
+import inspect
 import json
 import math
+import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from satsuma.hooks.base import Hook
 from satsuma.hooks.curves import plot_curves, plot_line
+from satsuma.train.checkpoint import write_whole
 from satsuma.train.fit import EpochRow, Plan, StepRow
 from satsuma.train.run import Run
 
@@ -86,6 +89,50 @@ class Recorder(Hook):
         self.lines.clear()
         self.written_at = time.monotonic()
 
+    def sync(self) -> None:
+        """Bring all rows to the disk itself, where they outlast a crash of the machine."""
+        if self.path is not None and (self.lines or self.file is not None):
+            self.write()
+            assert self.file is not None
+            os.fsync(self.file.fileno())
+
+    def restore(self, steps: int, epochs: int) -> None:
+        """Take up the first `steps` steps and `epochs` epochs of the file; what comes after them is cut off.
+
+        A line that is torn counts for nothing. Raises `ValueError` if the file has fewer.
+        """
+        assert self.path is not None
+        kept = {"step": steps, "epoch": epochs}
+        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        lines = []
+        for line in text.splitlines():
+            row = parsed_line(line)
+            if row is not None and kept.get(row["kind"], 0) > 0:
+                kept[row["kind"]] -= 1
+                lines.append(line)
+        if any(kept.values()):
+            raise ValueError(
+                f"{self.path}: {kept['step']} steps and {kept['epoch']} epochs are missing at its end; it should have "
+                f"{steps} and {epochs}"
+            )
+        write_whole(self.path, "".join(f"{line}\n" for line in lines).encode())
+        self.read(self.path)
+
+    def read(self, file: Path, steps: int | None = None, epochs: int | None = None) -> None:
+        """Take the steps and epochs of a history in the place of one's own: all, or so many; torn lines are skipped."""
+        self.losses, self.lrs, self.epochs, self.epoch_ends = [], [], [], []
+        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+            row = parsed_line(line)
+            if row is None:
+                continue
+            if row["kind"] == "step" and (steps is None or len(self.losses) < steps):
+                self.losses.append(float_of(row["loss"]))
+                self.lrs.append(row["lr"])
+            elif row["kind"] == "epoch" and (epochs is None or len(self.epochs) < epochs):
+                self.epochs.append(epoch_row(row))
+                self.epoch_ends.append(len(self.losses))
+                self.metric_names = tuple(self.epochs[-1].metrics)
+
     def plot_loss(self) -> "Figure":
         """Training loss by step, validation loss by epoch."""
         self.refuse_empty()
@@ -107,6 +154,33 @@ class Recorder(Hook):
     def refuse_empty(self) -> None:
         if not self.losses:
             raise ValueError("there is nothing to plot yet: call fit first")
+
+
+def parsed_line(line: str) -> dict[str, Any] | None:
+    """A line of a history; None for one that is torn or of another kind."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and row.get("kind") in ("step", "epoch") else None
+
+
+def epoch_row(row: dict[str, Any]) -> EpochRow:
+    """A line of kind "epoch" as the row it was."""
+    own = [name for name in inspect.signature(EpochRow).parameters if name != "metrics"]
+    return EpochRow(
+        epoch=row["epoch"],
+        train_loss=float_of(row["train_loss"]),
+        valid_loss=row.get("valid_loss"),
+        metrics={k: float_of(v) for k, v in row.items() if k not in ("kind", *own)},
+        time_s=row["time_s"],
+        samples_per_s=row["samples_per_s"],
+    )
+
+
+def float_of(value: float | None) -> float:
+    """A number of a history, in which NaN is null."""
+    return math.nan if value is None else float(value)
 
 
 def json_number(value: float) -> str:

@@ -112,8 +112,9 @@ def refuse_not_positive(**settings: Any) -> None:
             raise TypeError(f"Learner: {name} must be a number above 0, or None, got {value!r}")
         if value is not None and not value > 0:
             raise ValueError(f"Learner: {name} must be above 0, or None, got {value}")
-        if name == "micro" and value is not None and not is_number(value, numbers.Integral):
-            raise TypeError(f"Learner: micro is a number of samples, a whole number, got {value!r}")
+        counted = {"micro": "samples", "save_steps": "steps"}.get(name)
+        if counted is not None and value is not None and not is_number(value, numbers.Integral):
+            raise TypeError(f"Learner: {name} is a number of {counted}, a whole number, got {value!r}")
 
 
 def refuse_fine_tune(base_lr: Any, freeze_epochs: Any, lr_mult: Any) -> None:

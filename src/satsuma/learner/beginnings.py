@@ -12,6 +12,7 @@ from satsuma.data.cache import with_source_cache
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.samples import Samples
 from satsuma.learner.choices import build_model, initialise_lazy
+from satsuma.learner.surroundings import code_state
 from satsuma.ship.recipe import opaque_parts, to_recipe
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Past:
     weights_file: Path | None = None  # the trained weights that the body began with
     folder: Path | None = None  # of the finished run that this learner was made from
     told: bool = False  # that the run cannot be a script
+    git: dict[str, Any] | None = None  # the state of the code around, as the first fit began
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -76,6 +78,7 @@ def note_begin(learn: "Learner") -> None:
     past, now = learn.past, weights_digest(learn.model)
     if not has_begun(learn):
         past.first_digest = now
+        past.git = code_state(Path.cwd())
         past.first = None if is_drawn(learn, now) else copied_to_cpu(learn.model)
         return
     last = max(i for i, (name, _) in enumerate(learn.calls) if name not in NO_FITS)

@@ -2,9 +2,10 @@
 
 import functools
 import math
+import signal
 from typing import TYPE_CHECKING, Any
 
-from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
+from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
 from satsuma.learner.arguments import refuse_stopping
 from satsuma.learner.beginnings import has_begun, note_begin, note_end
@@ -12,11 +13,13 @@ from satsuma.learner.checks import explained
 from satsuma.learner.compiling import compile_once
 from satsuma.learner.freezing import set_frozen
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
+from satsuma.learner.resuming import prepare_resume
 from satsuma.learner.running import one_cycle_run
 from satsuma.learner.scripts import write_end
 from satsuma.learner.table import EpochTable
+from satsuma.learner.together import KeepWhole, StopTogether, shared_run, shared_validation, take_whole, training_data
 from satsuma.train.early_stopping import EarlyStopping, resolved
-from satsuma.train.fit import NonFiniteLossError, Observer, fit
+from satsuma.train.fit import INTERRUPTED, TERMINATED, NonFiniteLossError, Observer, fit
 from satsuma.train.lr_find import RateFinder, lr_find
 from satsuma.train.run import Run
 
@@ -35,12 +38,14 @@ class Recorded:
 
     def __enter__(self) -> None:
         learn = self.learn
-        if learn.run_dir is not None and not has_begun(learn):
-            refuse_used(learn.run_dir)
+        resumes = learn.resume_points is not None and learn.resume_points.asked
+        folder = learn.run_dir if learn.world.rank == 0 else None
+        if folder is not None and not has_begun(learn) and not resumes:
+            refuse_used(folder)
         note_begin(learn)
         learn.calls.append(self.call)
-        if learn.run_dir is not None:
-            write_recipe(learn, learn.run_dir)
+        if folder is not None:
+            write_recipe(learn, folder)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         learn = self.learn
@@ -50,15 +55,23 @@ class Recorded:
         name = "" if kind is None else kind.__name__
         cause = "interrupted" if isinstance(error, KeyboardInterrupt) else name
         note_end(learn, learn.epochs_done - self.epochs, len(learn.recorder.losses) - self.steps, cause)
-        if learn.run_dir is not None:
+        if learn.run_dir is not None and learn.world.rank == 0:
             write_end(learn, learn.run_dir)
 
 
 def fitted(
-    learn: "Learner", run: Run, n_epoch: int, early_stopping: EarlyStopping | None, call: Call | None
+    learn: "Learner",
+    run: Run,
+    n_epoch: int,
+    early_stopping: EarlyStopping | None,
+    call: Call | None,
+    *,
+    resume: bool = False,
 ) -> EpochTable:
     """Train `run`. `call`: what the recipe says of it; None if that is part of what is recorded already."""
     refuse_stopping(early_stopping)
+    if resume:
+        prepare_resume(learn)
     stopping = None
     if early_stopping is not None:
         stopping = resolved(early_stopping, learn.metrics, learn.dls.valid is not None)
@@ -70,29 +83,45 @@ def fitted(
 
 def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | None) -> EpochTable:
     """Train, say why it ended, and leave the learner in order however it does."""
+    points = learn.resume_points
+    if points is not None and (rows := points.pass_over()) is not None:
+        told(learn, f"{len(rows)} epochs were complete before the run was cut off: they are not trained again")
+        return EpochTable(rows, learn.weights_epoch)
     compile_once(learn)
+    shared_run(learn, run)
     try:
         rows = fit(
             run,
-            learn.dls.train,
+            training_data(learn),
             epochs=n_epoch,
             batch_size=min(learn.dls.bs, len(learn.dls.train.dataset)),
-            validation=learn.validation(),
+            validation=shared_validation(learn),
             hooks=observers(learn),
             micro=learn.micro,
             early_stopping=stopping,
+            keeper=points,
+            world=learn.world,
         )
+        take_whole(learn, run)
     except NonFiniteLossError as error:
+        take_whole(learn, run)
         kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
         message = f"{non_finite_message(learn, error)} The weights are back as they were {kept}."
         raise FloatingPointError(message) from error
     except RuntimeError as error:
         raise explained(error, learn.model, learn.dls) from error
     finally:
+        learn.model.to(learn.device)  # it waited elsewhere if processes trained parts of a copy
         learn.epochs_done += math.ceil(run.step / len(learn.dls.train))
         learn.weights_epoch = run.weights_epoch
+        if points is not None:
+            points.note_end()
+    if learn.dls.train.broken.reasons:
+        told(learn, learn.dls.train.broken.line)
     if run.stop == INTERRUPTED:
         raise KeyboardInterrupt
+    if run.stop == TERMINATED:
+        raise SystemExit(128 + signal.SIGTERM)
     if run.stop:
         told(learn, f"stopped: {run.stop}")
     if run.weights_epoch != rows[-1].epoch:
@@ -102,9 +131,11 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
 
 def observers(learn: "Learner") -> list[Observer]:
     """Those that keep what was trained come first, so that one that fails after them loses nothing."""
-    own: list[Observer] = [StopOnInterrupt(), learn.recorder]
+    terminate, several = learn.run_dir is not None, learn.world.size > 1
+    stops = StopTogether(learn.world, terminate=terminate) if several else StopOnInterrupt(terminate=terminate)
+    own: list[Observer] = [stops, learn.recorder]
     if learn.checkpoint is not None:
-        own.append(learn.checkpoint)
+        own.append(KeepWhole(learn, learn.checkpoint) if several else learn.checkpoint)
     if learn.compile_cost is not None:
         own.append(learn.compile_cost)
     return [*own, *([Progress()] if learn.progress else []), *learn.hooks]
@@ -123,10 +154,13 @@ def fine_tuned(
     moms: tuple[float, float] | None,
     wd: float | None,
     early_stopping: EarlyStopping | None,
+    resume: bool,
     call: Call,
 ) -> EpochTable:
     """Both stages of `Learner.fine_tune`; the rows of both."""
     refuse_stopping(early_stopping)
+    if resume:
+        prepare_resume(learn)
     rows = EpochTable()
     cycle = functools.partial(one_cycle_run, learn, div_final=div_final, moms=moms, wd=wd)
     with Recorded(learn, call):

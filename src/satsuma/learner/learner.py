@@ -45,8 +45,10 @@ from satsuma.learner.predicting import chosen_loader, predictions, scores_of_lab
 from satsuma.learner.recording import data_recipe, given_arguments, result_facts, weights_path
 from satsuma.learner.resizing import changed_loaders
 from satsuma.learner.results import make_predictor, show_results
+from satsuma.learner.resuming import ResumePoints
 from satsuma.learner.running import checked_run, new_run, objective_of, one_cycle_run, validation_of
 from satsuma.learner.table import EpochTable
+from satsuma.learner.together import refuse_parallel, same_start
 from satsuma.learner.tta import TTA, augmented_answers
 from satsuma.optim.optimizers import AdamW
 from satsuma.optim.schedules import constant
@@ -61,6 +63,7 @@ from satsuma.train.mixing import CutMix, MixUp
 from satsuma.train.precision import autocast_dtype, pick_device, pick_precision, placed_model
 from satsuma.train.profile import Profile, profile
 from satsuma.train.run import Run
+from satsuma.train.world import join_world
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +85,10 @@ class Learner:
     both in training only, so that validation losses stay comparable.
     `precision`: "float32", "bf16", "fp16" (CUDA) or "auto". `compile`: True, or a backend's name, for `torch.compile`;
     the first step then takes long, and the learner says how long. `hooks`: observers beside the table and the recorder.
-    `run_dir`: a folder for history, checkpoints and recipe. `progress=False`: print nothing.
+    `parallel`: where torchrun started several processes, each holds the whole model ("ddp") or a part ("fsdp"); `bs`
+    samples an update go through all of them together. `sync_batch_norm`: normalise over all of these (CUDA).
+    `run_dir`: a folder for history, checkpoints and recipe. There the run's whole state is kept at the ends of epochs,
+    every `save_steps` steps and after `save_minutes` without, for `fit(resume=True)`. `progress=False`: print nothing.
     Raises `ValueError` before the first step where data, model, loss and metrics do not fit together.
     """
 
@@ -110,8 +116,12 @@ class Learner:
         device: str | torch.device = "auto",
         precision: str = "auto",
         compile: bool | str = False,
+        parallel: str = "ddp",
+        sync_batch_norm: bool = False,
         hooks: Sequence[Observer] = (),
         run_dir: str | Path | None = None,
+        save_steps: int | None = None,
+        save_minutes: float | None = 10.0,
         path: str | Path = ".",
         progress: bool = True,
     ) -> None:
@@ -119,15 +129,20 @@ class Learner:
             raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
         refuse_settings(opt_func, loss_func, lr, wd, batch_norm, compile, progress, run_dir)
         refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
-        refuse_not_positive(max_norm=max_norm, micro=micro)
+        refuse_not_positive(max_norm=max_norm, micro=micro, save_steps=save_steps, save_minutes=save_minutes)
         self.seed = as_seed(seed)
         self.run_dir = None if run_dir is None else Path(run_dir)
+        self.world = join_world()
         self.device = pick_device(device)
+        lacking = {"micro": micro, "l1": l1, "l2": l2, "compile": compile}
+        refuse_parallel(parallel, sync_batch_norm, self.world, self.device, **lacking)
+        self.parallel, self.sync_batch_norm = parallel, sync_batch_norm
         self._dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
         self.maker = model_maker(model, self.dls)
         self.model = placed_model(build_model(self.maker, self.seed), self.device)
         initialise_lazy(self.model, self.dls, self.seed, self.device)
+        self.model = same_start(self.model, self.world, sync_batch_norm)
         chosen, self.loss_reason = (loss_func, "") if loss_func is not None else choose_loss(dls.targets)
         self.loss_func: Callable[..., Tensor] = chosen.to(self.device) if isinstance(chosen, nn.Module) else chosen
         refuse_mixing(self.loss_func, mixup, label_smoothing)
@@ -142,9 +157,11 @@ class Learner:
         self.precision = pick_precision(precision, self.device, self.model)
         self.compile = compile
         self.compile_cost: CompileCost | None = None  # once the model is compiled
-        self.path, self.progress = Path(path), progress
-        self.recorder = Recorder(None if self.run_dir is None else self.run_dir / "history.jsonl")
+        self.path, self.progress = Path(path), progress and self.world.rank == 0
+        writes = self.run_dir is not None and self.world.rank == 0
+        self.recorder = Recorder(self.run_dir / "history.jsonl" if self.run_dir and writes else None)
         self.checkpoint = make_checkpoint(self.run_dir, self.metrics, dls.valid is not None)
+        self.resume_points = None if run_dir is None else ResumePoints(self, save_steps, save_minutes)
         self.hooks = listed_hooks(hooks)
         self.epochs_done = 0
         self.weights_epoch: int | None = None  # the evaluated epoch that the weights are of; None where there is none
@@ -199,19 +216,22 @@ class Learner:
         momentum: Callable[[int], float] | None = None,
         wd: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        resume: bool = False,
     ) -> EpochTable:
         """Train for `n_epoch` epochs at rate `lr` times `schedule(step)`; the rows of the epoch table.
 
         `lr`: a number; `slice(low, high)` over the layer groups; or one number for each.
         Raises `FloatingPointError` when the loss becomes NaN, naming the step and the batch's items; the weights are
-        then as they were before that epoch.
-        `KeyboardInterrupt` after Ctrl-C, once the epoch is evaluated and saved.
+        then as they were before that epoch. `KeyboardInterrupt` after Ctrl-C, once the epoch is evaluated and saved;
+        `SystemExit` after SIGTERM, once the state is saved in the run's folder.
+        `resume`: go on with the run in the learner's `run_dir`, if one was cut off there, to the very same weights;
+        fits that it had completed are passed over. Refused (`ValueError`) where data, model or settings are others.
         """
         n_epoch = whole_epochs("fit", n_epoch)
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr": lr, "schedule": schedule, "momentum": momentum, "wd": wd}
         call["early_stopping"] = early_stopping
         run = checked_run(self, lr, schedule=schedule, momentum=momentum, wd=wd)
-        return fitted(self, run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)))
+        return fitted(self, run, n_epoch, early_stopping, ("fit", given_arguments(self.fit, call)), resume=resume)
 
     @spelled
     def fit_one_cycle(
@@ -225,6 +245,7 @@ class Learner:
         moms: tuple[float, float] | None = (0.95, 0.85),
         wd: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        resume: bool = False,
     ) -> EpochTable:
         """Train with one cycle of the rate: from `lr_max / div` up over `pct_start` of the steps, then down to near 0.
 
@@ -237,7 +258,8 @@ class Learner:
         call: dict[str, Any] = {"n_epoch": n_epoch, "lr_max": lr_max, "div": div, "div_final": div_final}
         call |= {"pct_start": pct_start, "moms": moms, "wd": wd, "early_stopping": early_stopping}
         run = one_cycle_run(self, n_epoch, lr_max, div=div, div_final=div_final, pct_start=pct_start, moms=moms, wd=wd)
-        return fitted(self, run, n_epoch, early_stopping, ("fit_one_cycle", given_arguments(self.fit_one_cycle, call)))
+        made = ("fit_one_cycle", given_arguments(self.fit_one_cycle, call))
+        return fitted(self, run, n_epoch, early_stopping, made, resume=resume)
 
     @spelled
     def fine_tune(
@@ -253,6 +275,7 @@ class Learner:
         moms: tuple[float, float] | None = (0.95, 0.85),
         wd: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        resume: bool = False,
     ) -> EpochTable:
         """Train the last layer group alone for `freeze_epochs`, then all of them for `epochs`; the rows of both.
 
@@ -278,6 +301,7 @@ class Learner:
             moms=moms,
             wd=wd,
             early_stopping=early_stopping,
+            resume=resume,
             call=("fine_tune", given_arguments(self.fine_tune, call)),
         )
 
@@ -423,7 +447,8 @@ class Learner:
 
     def save(self, file: str | Path) -> Path:
         """Write the model's weights, and only them, to `models/FILE.safetensors` (or to a path with folders)."""
-        return save_weights(self.model, weights_path(self.path, file))
+        path = weights_path(self.path, file)
+        return save_weights(self.model, path) if self.world.rank == 0 else path
 
     def load(self, file: str | Path) -> "Learner":
         """Read weights that `save` (or the checkpoint hook) wrote. `ValueError` names layers that do not fit."""
@@ -442,7 +467,8 @@ class Learner:
         """
         facts = {"run": self.headline(), **result_facts(self)}
         default = "export.safetensors" if self.run_dir is None else self.run_dir / "model.safetensors"
-        return write_model(default if file is None else file, self.predictor(), facts)
+        path = Path(default if file is None else file)
+        return write_model(path, self.predictor(), facts) if self.world.rank == 0 else path
 
     def report(self, file: str | Path | None = None) -> Path:
         """Write one self-contained HTML file: result, curves, the hardest samples, and the run as code.
@@ -452,7 +478,8 @@ class Learner:
         from satsuma.learner.reporting import write_learner_report
 
         default = Path("report.html") if self.run_dir is None else self.run_dir / "report.html"
-        return write_learner_report(self, default if file is None else Path(file))
+        path = default if file is None else Path(file)
+        return write_learner_report(self, path) if self.world.rank == 0 else path
 
     @spelled
     def peel(self, depth: str = "torch") -> "Script":

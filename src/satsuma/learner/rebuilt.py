@@ -1,8 +1,5 @@
 """A learner made anew from a run's folder, as it was before its first step; nothing is trained or written."""
 
-import inspect
-import json
-import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,6 @@ from satsuma.data.checks import DataReport, warn_user
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.samples import item_name
 from satsuma.errors import ModelFileError, UserError
-from satsuma.hooks.recorder import Recorder
 from satsuma.learner.beginnings import NO_FITS, FitEnd, copied_to_cpu, weights_digest
 from satsuma.learner.learner import Learner
 from satsuma.learner.peeling import beyond_recipe, read_recipe
@@ -21,7 +17,6 @@ from satsuma.learner.recording import FIRST_WEIGHTS
 from satsuma.learner.vision import vision_learner
 from satsuma.ship.recipe import from_recipe
 from satsuma.train.checkpoint import load_weights
-from satsuma.train.fit import EpochRow
 from satsuma.train.loop import kept_random_states
 from satsuma.version import __version__
 
@@ -104,11 +99,14 @@ def warn_of_other_data(folder: Path, recipe: dict[str, Any], dls: DataLoaders) -
         )
 
 
-def made_learner(recipe: dict[str, Any], dls: DataLoaders) -> Learner:
-    """The learner of a recipe, which says nothing and keeps nothing on disk."""
+def made_learner(
+    recipe: dict[str, Any], dls: DataLoaders, *, run_dir: Path | None = None, progress: bool = False
+) -> Learner:
+    """The learner of a recipe; unless told otherwise it says nothing and keeps nothing on disk."""
     settings = {name: value_of(value) for name, value in recipe["settings"].items()}
+    settings |= {"run_dir": run_dir, "progress": progress}
     if "made" not in recipe:
-        return Learner(dls, value_of(recipe["model"]), **settings, progress=False)
+        return Learner(dls, value_of(recipe["model"]), **settings)
     given = {name: value_of(value) for name, value in recipe["made"]["arguments"].items()}
     arch, weights = given.pop("arch"), {}
     settings.pop("splitter")  # its own is among what it was given
@@ -118,7 +116,7 @@ def made_learner(recipe: dict[str, Any], dls: DataLoaders) -> Learner:
             raise UserError(
                 f"{weights['weights']}: the trained weights that the run began with are gone from there: put them back"
             )
-    learn = vision_learner(dls, arch, **{**given, **weights}, **settings, progress=False)
+    learn = vision_learner(dls, arch, **{**given, **weights}, **settings)
     learn.made = ("vision_learner", {"arch": arch, **given})
     return learn
 
@@ -141,7 +139,7 @@ def restore_calls(learn: Learner, recipe: dict[str, Any]) -> None:
 
 def restore_results(learn: Learner, folder: Path, recipe: dict[str, Any]) -> None:
     """What the run came to, from its history; a fit without a recorded end was cut off."""
-    read_history_into(learn.recorder, folder / "history.jsonl")
+    learn.recorder.read(folder / "history.jsonl")
     learn.recorder.has_valid = learn.dls.valid is not None
     ends = [FitEnd(**end) for end in recipe.get("ends", ())]
     if len(ends) < sum(name not in NO_FITS for name, _ in learn.calls):
@@ -153,44 +151,10 @@ def restore_results(learn: Learner, folder: Path, recipe: dict[str, Any]) -> Non
     learn.weights_epoch = recipe.get("weights_epoch")
 
 
-def read_history_into(recorder: Recorder, file: Path) -> None:
-    """Fill a recorder with the steps and epochs of a history; a line that is torn is passed over."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    own = [name for name in inspect.signature(EpochRow).parameters if name != "metrics"]
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if row.get("kind") == "step":
-            recorder.losses.append(float_of(row["loss"]))
-            recorder.lrs.append(row["lr"])
-        elif row.get("kind") == "epoch":
-            metrics = {k: float_of(v) for k, v in row.items() if k not in ("kind", *own)}
-            valid = row.get("valid_loss")
-            recorder.epochs.append(
-                EpochRow(
-                    epoch=row["epoch"],
-                    train_loss=float_of(row["train_loss"]),
-                    valid_loss=valid,
-                    metrics=metrics,
-                    time_s=row["time_s"],
-                    samples_per_s=row["samples_per_s"],
-                )
-            )
-            recorder.epoch_ends.append(len(recorder.losses))
-            recorder.metric_names = tuple(metrics)
-
-
-def float_of(value: float | None) -> float:
-    """A number of a history, in which NaN is null."""
-    return math.nan if value is None else float(value)
-
-
 def restore_beginning(learn: Learner, folder: Path, recipe: dict[str, Any]) -> None:
     """The weights before the first step, checked to be those of the run."""
     past = learn.past
-    past.folder = folder
+    past.folder, past.left, past.git = folder, recipe.get("last_digest", ""), recipe.get("git")
     if "first_weights" in recipe:
         file = folder / FIRST_WEIGHTS
         try:

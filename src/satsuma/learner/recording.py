@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import json
 import math
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,12 @@ from torch import Tensor
 
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.learner.beginnings import NO_FITS, loaders_in_turn
+from satsuma.learner.surroundings import hardware, versions
 from satsuma.learner.table import row_of
 from satsuma.ship.code import path_code, to_code
 from satsuma.ship.recipe import described, opaque_parts, to_recipe
 from satsuma.train.checkpoint import save_tensors, write_whole
 from satsuma.train.fit import NonFiniteLossError
-from satsuma.version import __version__
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -62,8 +61,19 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
         "fits": [call_recipe(name, call) for name, call in learn.calls],
         "ends": [dataclasses.asdict(end) for end in learn.past.ends],
         "weights_epoch": learn.weights_epoch,
-        "versions": {"satsuma": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "last_digest": learn.past.left,
+        "versions": versions(),
+        "hardware": {**hardware(learn.device), **processes_facts(learn)},
+        "git": learn.past.git,
     }
+
+
+def processes_facts(learn: "Learner") -> dict[str, Any]:
+    """How many processes trained together and how; nothing of one alone."""
+    if learn.world.size == 1:
+        return {}
+    sync = {"sync_batch_norm": True} if learn.sync_batch_norm else {}
+    return {"processes": learn.world.size, "parallel": learn.parallel, **sync}
 
 
 def beginning_recipe(learn: "Learner") -> dict[str, Any]:
@@ -77,7 +87,8 @@ def beginning_recipe(learn: "Learner") -> dict[str, Any]:
 
 
 def data_recipe(dls: DataLoaders) -> dict[str, Any]:
-    """The loaders as JSON; `skipped`: the files that were left out and why, `items`: how many are in each loader."""
+    """The loaders as JSON; `skipped`: the files that were left out and why, `items`: how many are in each loader.
+    `fingerprints`: digests of them."""
     return {
         "block": None if dls.block is None else to_recipe(dls.block),
         "source": to_recipe(Path(dls.source).absolute())  # the recipe may be run from anywhere
@@ -88,6 +99,7 @@ def data_recipe(dls: DataLoaders) -> dict[str, Any]:
         "workers": dls.train.workers,
         "drop_last": dls.train.drop_last,
         "items": [len(loader.dataset) for loader in dls.loaders],
+        "fingerprints": dls.fingerprints,
         **({"on_unreadable": "skip", "skipped": to_recipe(dls.report.unreadable)} if dls.report.unreadable else {}),
     }
 
@@ -181,8 +193,9 @@ def refuse_used(folder: Path) -> None:
     history = folder / "history.jsonl"
     if history.exists() and history.stat().st_size:
         raise ValueError(
-            f"run_dir {folder} holds another run already. Give a new run_dir (a run that goes on from its weights can "
-            f"load {folder / 'checkpoints' / 'last.safetensors'}), or delete it"
+            f"run_dir {folder} holds another run already. To go on with that run, give its first fit resume=True; else "
+            f"give a new run_dir (which can begin with the weights {folder / 'checkpoints' / 'last.safetensors'}), or "
+            f"delete it"
         )
 
 

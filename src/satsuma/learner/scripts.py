@@ -1,8 +1,8 @@
 """What stands in a run's folder once a fit has ended: the recipe with its end, and the run as scripts.
 
-A recipe can only name parts of the user's own, and data that lay in memory: a run with such is written as a script when
-it ends, since that cannot be done later. `train.py` is in plain torch, other depths stand in `peel/`. What cannot be a
-script is a text that says why, `train.txt`. Any other run is peeled from its recipe when someone asks.
+`train.py` is in plain torch. A recipe can only name parts of the user's own, and data that lay in memory: a run with
+such is written at the other depths too, in `peel/`, since that cannot be done later. Any other run is peeled to them
+from its recipe when someone asks. What cannot be a script is a text that says why, `train.txt`.
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ def write_end(learn: "Learner", folder: Path) -> None:
 
 
 def depths_to_write(learn: "Learner") -> list[str]:
-    """Those that could not be made later, `torch` first; none where the recipe holds the whole run."""
-    return sorted(DEPTHS, key="torch".__ne__) if beyond_recipe(learner_recipe(learn)) else []
+    """`torch` first, then those that could not be made later: none where the recipe holds the whole run."""
+    return sorted(DEPTHS, key="torch".__ne__) if beyond_recipe(learner_recipe(learn)) else ["torch"]
 
 
 def fault(what: str, error: Exception) -> str:

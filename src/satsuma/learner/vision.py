@@ -63,6 +63,8 @@ def vision_learner(
     compile: bool | str = False,
     hooks: Sequence[Observer] = (),
     run_dir: str | Path | None = None,
+    save_steps: int | None = None,
+    save_minutes: float | None = 10.0,
     path: str | Path = ".",
     progress: bool = True,
 ) -> Learner:
@@ -120,6 +122,8 @@ def vision_learner(
         compile=compile,
         hooks=hooks,
         run_dir=run_dir,
+        save_steps=save_steps,
+        save_minutes=save_minutes,
         path=path,
         progress=progress,
     )

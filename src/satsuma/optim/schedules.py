@@ -69,7 +69,7 @@ def cosine(step: int, *, total: int, floor: float = 0.0) -> float:
 
 
 def one_cycle(step: int, *, total: int, pct_start: float = 0.25, div: float = 25.0, div_final: float = 1e5) -> float:
-    """Up from 1/div to 1 in the first `pct_start` of the steps, then down to 1/div_final, each half a cosine wave.
+    """Up from 1/`div` to 1 in the first `pct_start` of the steps, then down to 1/`div_final`, each half a cosine wave.
 
     Source: Smith and Topin 2018, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates".
     ValueError unless `total` is positive and `pct_start` lies in 0..1.

@@ -11,7 +11,10 @@ from satsuma.data.in_memory import InMemory, InMemoryViews
 from satsuma.data.loader import DataLoader, worker_processes
 from satsuma.data.samples import Samples, item_name
 from satsuma.data.streamed import BatchMaker, Streamed
+from satsuma.peel.method_code import method_code, snake_case
+from satsuma.peel.picture_code import getter_code, pictures_code
 from satsuma.peel.words import Words
+from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files
 
 NPZ = 'Path(__file__).with_suffix(".npz")'
 
@@ -26,8 +29,12 @@ def loaders_code(dls: Any, words: Words, seed: int, prefix: str) -> str:
 
     They use `args.data`, `args.seed`, and `arrays`, which holds what is in `words.arrays`.
     """
-    first = dls.train.dataset
-    lines = samples_code(dls, words) if isinstance(first, Samples) else []
+    if words.pictures is dls:
+        lines, loaders = parts_code(dls, words), {"train": dls.train, "valid": dls.valid}
+        for name, made in pictures_code(dls, words, seed).items():
+            lines.append(f"{name}_data = {finished_code(loaders[name], made, words, seed)}")
+        return "\n".join(lines)
+    lines = samples_code(dls, words) if isinstance(dls.train.dataset, Samples) else []
     for name, loader in (("train", dls.train), ("valid", dls.valid)):
         if loader is not None:
             lines.append(f"{name}_data = {loader_code(loader, f'{prefix}{name}', words, seed)}")
@@ -37,6 +44,14 @@ def loaders_code(dls: Any, words: Words, seed: int, prefix: str) -> str:
 def samples_code(dls: Any, words: Words) -> list[str]:
     """The items, their split, and what makes samples of them."""
     train: Samples = dls.train.batches.maker.dataset  # as it is made for the loader's device
+    words.name(Samples)
+    lines = [f"getters = {words.value(train.getters)}", f"paths = {words.value(train.paths)}"]
+    return [*parts_code(dls, words), *lines]
+
+
+def parts_code(dls: Any, words: Words) -> list[str]:
+    """The items and their split."""
+    train: Samples = dls.train.batches.maker.dataset
     lines = [f"items = {listing_code(dls, words)}"]
     skipped = [name for name, _ in dls.report.unreadable]
     if skipped:
@@ -44,29 +59,38 @@ def samples_code(dls: Any, words: Words) -> list[str]:
         getter = words.value(train.getters[0])
         lines.append(f"unreadable = {words.value(tuple(skipped))}  # found by the library, left out of the run")
         lines.append(f"items = [item for item in items if item_name(item, {getter}) not in unreadable]")
-    lines.append(f"train_part, valid_part = {split_code(dls, words)}")
-    words.name(Samples)
-    lines += [
-        f"getters = {words.value(train.getters)}",
-        f"paths = {words.value(train.paths)}",
-    ]
-    return lines
+    held_out = "_" if dls.valid is None else "valid_part"
+    return [*lines, f"train_part, {held_out} = {split_code(dls, words)}"]
 
 
 def listing_code(dls: Any, words: Words) -> str:
     """The Python for all items of the source, in their order."""
+    if has_source(dls) and lists_plainly(dls):
+        words.names["IMAGE_EXTENSIONS"] = IMAGE_EXTENSIONS
+        return 'sorted(file for file in args.data.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS)'
     if has_source(dls):
         get_items = words.value(dls.block.get_items)
         return f"{source_call(dls.block.get_items, get_items, 'args.data', words)}"
     return words.items(dls.block.items(dls.source))
 
 
+def lists_plainly(dls: Any) -> bool:
+    """Whether the run's items are the pictures of a folder without links, hidden files or others left out."""
+    source = Path(dls.source).absolute()
+    if dls.block.get_items is not get_image_files or not source.is_dir():
+        return False
+    found = sorted(file for file in source.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS)
+    return found == [Path(item).absolute() for item in dls.block.items(dls.source)]
+
+
 def split_code(dls: Any, words: Words) -> str:
     splitter = dls.block.splitter
-    spelled = words.value(splitter)
+    name = snake_case(type(splitter).__name__).replace("_splitter", "_split")
+    ours = type(splitter).__module__.startswith("satsuma.")
+    spelled = name if ours and method_code(splitter, "__call__", name, words) else words.value(splitter)
     if "labels" in inspect.signature(splitter).parameters:
-        getter = words.value(dls.train.dataset.getters[dls.block.n_inp])
-        labels = f"[{source_call(None, getter, 'item', words)} for item in items]"
+        getter = dls.train.dataset.getters[dls.block.n_inp]
+        labels = f"[{getter_code(getter, 'item', words)} for item in items]"
         return f"{spelled}(items, labels={labels})"
     return f"{spelled}(items)"
 
@@ -92,9 +116,15 @@ def loader_code(loader: DataLoader, name: str, words: Words, seed: int) -> str:
         made = f"InMemoryViews(views={tupled(views)}, first_epoch={batches.first_epoch})"
     else:
         made = streamed_code(loader, batches, name, words, drawn)
+    return finished_code(loader, made, words, seed)
+
+
+def finished_code(loader: DataLoader, made: str, words: Words, seed: int) -> str:
+    """Batches on the loader's device, after its batch transforms."""
     if loader.batch_steps is None and loader.device.type == "cpu":
         return made
     words.name(Finished)
+    drawn = "args.seed" if loader.seed == seed else str(loader.seed)
     steps, device = words.value(loader.batch_steps), words.value(loader.device)
     return f"Finished(source={made}, steps={steps}, device={device}, seed={drawn}, augment={loader.augment})"
 

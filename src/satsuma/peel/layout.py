@@ -4,6 +4,7 @@ import ast
 import textwrap
 from collections.abc import Iterator, Mapping
 
+from satsuma.peel.commas import without_last_commas
 from satsuma.peel.imports import sorted_imports
 from satsuma.peel.pieces import Piece, Sources
 from satsuma.peel.wrap import wrapped
@@ -37,6 +38,7 @@ LADDER = {  # the beginning of a file's name in a rung of the ladder
     "groups": "optimiser",
     "penalties": "optimiser",
 }
+FEW = 3  # pieces of the last section that `main` stands beside without a banner of its own
 MAIN_CALL = 'if __name__ == "__main__":\n    main()\n'
 
 
@@ -45,6 +47,7 @@ def laid_out(sources: Sources, title: str) -> str:
     parts = [title_text(title)]
     if sources.imports:
         parts.append("\n" + sorted_imports(sources.imports) + "\n")
+    name, pieces = "", list[Piece]()
     blank = "\n"  # ruff wants one line below imports, two between definitions
     for name, pieces in arranged(sources.pieces):
         parts.append(f"{blank}{banner(name)}\n")
@@ -52,11 +55,19 @@ def laid_out(sources: Sources, title: str) -> str:
         for piece in pieces:
             constant = piece.kind == "constant"
             apart = 0 if constant and before == "constant" else 1 if constant and not before else 2
-            text = piece.text.strip("\n") + "\n" if piece.own else wrapped(piece.text.strip("\n"))
+            text = piece.text.strip("\n") + "\n" if piece.own else formatted(piece)
             parts.append("\n" * apart + text)
             before = piece.kind
-    parts += [f"{blank}{banner('main')}\n", "\n\n", wrapped(sources.main.strip("\n")), "\n\n", MAIN_CALL]
+    if name != OTHER or len(pieces) > FEW:
+        parts.append(f"{blank}{banner('main')}\n")
+    parts += ["\n\n", wrapped(sources.main.strip("\n")), "\n\n", MAIN_CALL]
     return "".join(parts)
+
+
+def formatted(piece: Piece) -> str:
+    """A piece of the library as ruff has it; rows stand on one line where they fit, as trimming may have made them."""
+    text = piece.text.strip("\n")
+    return wrapped(text if piece.kind == "constant" else without_last_commas(text))
 
 
 def title_text(title: str) -> str:
@@ -78,6 +89,19 @@ def title_text(title: str) -> str:
 
 def banner(name: str) -> str:
     return f"# --- {name} ".ljust(WIDTH, "-")
+
+
+def is_number(piece: Piece) -> bool:
+    """Whether a piece is a constant of one line that needs no other: these stand at the top of their section."""
+    plain = piece.kind == "constant" and "\n" not in piece.text.strip()
+    return plain and not piece.own and not any(isinstance(n, ast.Name | ast.Call) for n in right_side(piece.text))
+
+
+def right_side(text: str) -> Iterator[ast.AST]:
+    """The nodes of what a line assigns."""
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            yield from ast.walk(statement.value)
 
 
 def section_of(piece: Piece) -> str:
@@ -103,9 +127,9 @@ def arranged(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, list[Piece]]]:
     placed: set[str] = set()
     for section in order:
         found: list[Piece] = []
-        for piece in pieces:
-            if section_of(piece) == section:
-                place(piece, known, needs, placed, found)
+        mine = [piece for piece in pieces if section_of(piece) == section]
+        for piece in sorted(mine, key=lambda piece: not is_number(piece)):
+            place(piece, known, needs, placed, found)
         if found:
             yield section, found
 

@@ -45,6 +45,7 @@ from satsuma.peel.names import (
 from satsuma.peel.order import Entry, in_order
 from satsuma.peel.pieces import Draft, Piece, Sources
 from satsuma.peel.spell import import_for, is_plain, spelled_value
+from satsuma.peel.wrap import wrapped
 
 PUBLIC: Mapping[str, str] = vars(satsuma)["PUBLIC"]  # public name → its module
 ANNOTATIONS = "from __future__ import annotations"
@@ -93,12 +94,28 @@ class Lifter:
 
     def from_main(self, name: str) -> str | None:
         """The bound name of what `name` means in main; None for a builtin."""
+        if name in self.draft.written:
+            return self.from_written(name)
         if name in self.draft.names:
             return self.from_value(name, self.draft.names[name], "main")
         found = self.from_draft_lines(name)
         if found is None and not hasattr(builtins, name):
             raise PeelError(f"peel: the script's main uses {name!r}, which nothing defines")
         return found
+
+    def from_written(self, name: str) -> str:
+        """Bind `name` to the definition that was made for this run, and all that it uses."""
+        if not self.claim(name, "script", name):
+            return name
+        text = self.draft.written[name]
+        first = ast.parse(text).body[0]
+        kind = "class" if isinstance(first, ast.ClassDef) else "function"
+        kind = kind if isinstance(first, ast.ClassDef | ast.FunctionDef) else "constant"
+        entry = Entry(Piece(name=name, text=text, kind=kind, room="satsuma.data"))
+        self.entries[name] = entry
+        entry.uses = [bound for used in free_names(text) if (bound := self.from_main(used)) is not None]
+        entry.needs, entry.calls = names_at_import(text, lazy_types=False)
+        return name
 
     def from_draft_lines(self, name: str) -> str | None:
         for line in self.draft.imports:
@@ -275,7 +292,8 @@ class Lifter:
         if self.library:
             text, extra = without_inner_imports(text, home)
         if self.draft.rewrite is not None:
-            text = self.draft.rewrite(text)
+            rewritten = self.draft.rewrite(text)
+            text = wrapped(rewritten) if home.own and rewritten != text else rewritten
         full = replace(home, imports={**home.imports, **extra})
         entry = Entry(Piece(name=name, text=text, kind=kind, room=home.name, own=home.own))
         together = [name] if one_of_several(node, name) else defined(node)  # `a, b = f()` is one piece with two names

@@ -1,9 +1,16 @@
 """The code of the loop: two `for`s, evaluation, the epoch table, early stopping, the user's hooks."""
 
 import functools
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
+from satsuma.data.in_memory import InMemory
+from satsuma.data.samples import Samples
+from satsuma.nn.transfer import TransferModel
 from satsuma.peel.describe import FitStage
+from satsuma.peel.known import CLEARING, EVALUATION, is_as_known
+from satsuma.peel.table_code import column_names, header_code, row_code
 from satsuma.peel.unroll import unroll
 from satsuma.peel.words import Words
 from satsuma.train.early_stopping import BestWeights, resolved
@@ -15,32 +22,65 @@ from satsuma.train.precision import autocast_dtype
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
-
-def columns_code(learn: "Learner") -> str:
-    """The columns of the epoch table, as a constant."""
-    metrics = list(named_metrics(learn.metrics)) if learn.dls.valid else []
-    columns = ["epoch", "train_loss", *(["valid_loss"] if learn.dls.valid else []), *metrics, "time"]
-    listed = ", ".join(f'"{name}"' for name in columns)
-    return f"COLUMNS = [{listed}]"
+IN_EPOCH = ", start=run.step % len(train_data)"  # always 0 in a script, whose epochs are whole
 
 
 def evaluate_code(learn: "Learner", words: Words) -> str:
     """`evaluate`: the loss and the metrics of one pass over held-out data; "" where nothing is held out."""
     if learn.dls.valid is None:
         return ""
-    words.name(predict_batches)
     words.imports.add("from torch import nn")
+    if is_plain(learn):
+        return plain_evaluation(learn, words)
+    words.name(predict_batches)
     several = f", n_inp={learn.dls.n_inp}" if learn.dls.n_inp > 1 else ""
     autocast = autocast_dtype(learn.precision)
     given = several + (f", autocast={words.value(autocast)}" if autocast else "")
-    loss = called_part(learn.loss_func, "outputs, *targets", words)
-    values = [f"float({loss})", *(metric_code(metric, words) for metric in named_metrics(learn.metrics).values())]
     words.names["Batches"] = type_named("Batches")
     return f'''@torch.no_grad()
 def evaluate(model: nn.Module, data: Batches) -> list[float]:
-    """{"Loss and metrics" if learn.metrics else "Loss"} over all of `data`."""
+    """{judged_by(learn)} over all of `data`."""
     outputs, targets = predict_batches(model, data{given})
-    return [{", ".join(values)}]'''
+    return [{judgement(learn, "*targets", words)}]'''
+
+
+def plain_evaluation(learn: "Learner", words: Words) -> str:
+    """`evaluate` where batches are pairs and the model gives one tensor."""
+    words.names["Batches"] = type_named("Batches")
+    return f'''@torch.no_grad()
+def evaluate(model: nn.Module, data: Batches) -> list[float]:
+    """{judged_by(learn)} over all of `data`."""
+    model.eval()
+    parts = [(model(x), y) for x, y in data.epoch(0)]
+    outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))
+    return [{judgement(learn, "targets", words)}]'''
+
+
+def judged_by(learn: "Learner") -> str:
+    """What `evaluate` gives, in words."""
+    metrics = list(named_metrics(learn.metrics))
+    return "Loss and metrics" if len(metrics) > 1 else f"Loss and {metrics[0]}" if metrics else "Loss"
+
+
+def judgement(learn: "Learner", targets: str, words: Words) -> str:
+    """The loss and the metrics of `outputs`, each as a number."""
+    loss = called_part(learn.loss_func, f"outputs, {targets}", words)
+    metrics = named_metrics(learn.metrics).values()
+    values = [f"float({loss})", *(metric_code(metric, words, targets) for metric in metrics)]
+    return ",\n        ".join(values)  # a line each, while trimming looks how long they are
+
+
+def is_plain(learn: "Learner") -> bool:
+    """Whether batches are pairs of tensors, the model gives one, and its modes are those of `train()` and `eval()`."""
+    train = learn.dls.train
+    if isinstance(train.dataset, Samples):
+        pairs = len(train.dataset.paths) == 2
+    else:
+        pairs = isinstance(train.batches, InMemory) and len(train.batches.tensors) == 2
+    inner = type(learn.model).__module__.startswith(("torch.nn.", "satsuma.nn."))
+    modes = learn.splitter is None or isinstance(learn.model, TransferModel)
+    plain = pairs and learn.dls.n_inp == 1 and inner and modes and not learn.hooks
+    return plain and autocast_dtype(learn.precision) is None and is_as_known(EVALUATION)
 
 
 def type_named(name: str) -> Any:
@@ -49,11 +89,12 @@ def type_named(name: str) -> Any:
     return getattr(run, name)
 
 
-def metric_code(metric: Any, words: Words) -> str:
+def metric_code(metric: Any, words: Words, targets: str) -> str:
     if hasattr(metric, "update") and hasattr(metric, "compute"):
         words.name(metric_result)
-        return f"float(metric_result({words.value(metric)}, outputs, targets))"
-    return f"float({called_part(metric, 'outputs, *targets', words)})"
+        given = targets.removeprefix("*") if targets.startswith("*") else f"({targets},)"
+        return f"float(metric_result({words.value(metric)}, outputs, {given}))"
+    return f"float({called_part(metric, f'outputs, {targets}', words)})"
 
 
 def called_part(part: Any, arguments: str, words: Words) -> str:
@@ -66,25 +107,37 @@ def called_part(part: Any, arguments: str, words: Words) -> str:
 
 def loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str = "") -> str:
     """The two loops, with evaluation, the epoch table, early stopping and the user's hooks."""
+    judged = ", *evaluate(model, valid_data)" if learn.dls.valid else ""
+    looped = looped_code(learn, stage, words, epochs, stopping, judged)
+    return looped.replace(IN_EPOCH, "")
+
+
+def looped_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str, judged: str) -> str:
+    """The loops as `train` has them, and what stands before and after them.
+
+    judged: what stands after the training loss in the list of an epoch's values.
+    """
     for name in names_of(train):
         words.names[name] = train.__globals__[name]
     stops, hooks = stage.early_stopping is not None, bool(learn.hooks)
     if stops and not stopping:
         stopping = stopping_code(learn, stage, words)
-    before = ["losses: list[float] = []", "print(table_line(COLUMNS, COLUMNS))"]
+    before = ["losses: list[float] = []", header_code(learn, words)]
     if stops:
         guard = f" if {stopping} else None" if stopping.isidentifier() else ""
         before.append(f"best = {words.name(BestWeights)}({stopping}, model){guard}")
     if hooks:
         before += hooks_before(learn, words, epochs)
     per_step = step_code(learn, words, loss="loss", rate="rate", norm="norm", epoch="run.first_epoch + epoch")
-    judged = ", *evaluate(model, valid_data)" if learn.dls.valid else ""
+    number = "epoch" if epochs == "args.epochs" else "first_epoch + epoch"
+    plain = is_plain(learn)
     looped = unroll(
         train,
         per_step="\n".join(per_step),
         before_epoch="total_loss, begun = 0.0, time.perf_counter()",
-        per_epoch="\n".join(epoch_code(learn, stage, words, stopping, judged=judged, epoch="run.first_epoch + epoch")),
-        arguments={"data": "train_data", "epochs": epochs, "micro": words.value(learn.micro)},
+        per_epoch="\n".join(epoch_code(learn, stage, words, stopping, judged=judged, epoch=number)),
+        arguments={"data": "train_data", "epochs": epochs, "micro": words.value(learn.micro)}
+        | ({"batch": "(x, y)"} if plain else {}),
         indent=0,
     )
     after = []
@@ -92,7 +145,21 @@ def loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stop
         after += ["for hook in reversed(hooks):", "    hook.on_fit_end(run)"]
     if stops:
         after += ["if best is not None:", "    best.restore()"] if stopping.isidentifier() else ["best.restore()"]
-    return "\n".join([*before, looped, *after])
+    return "\n".join([*before, as_one_says(looped, plain=plain), *after])
+
+
+def as_one_says(looped: str, *, plain: bool) -> str:
+    """The loops without what they need only in a library: to begin in the middle, to be left to a caller."""
+    looped = looped.replace("range(run.step // len(train_data), ", "range(")  # `run.step` is 0 where a loop begins
+    looped = looped.replace("for (x, y) in ", "for x, y in ")
+    if is_as_known(CLEARING):
+        looped = re.sub(r"\bclear_gradients\(run\)(  #.*)?", "run.optimizer.zero_grad()", looped)
+    if plain:
+        modes = re.search(r"\n +if not run\.model\.training:\n +run\.model\.train\(\).*", looped)
+        if modes:
+            looped = looped[: modes.start()] + looped[modes.end() :]
+            looped = re.sub(r"(\n +)(total_loss, begun = )", r"\1model.train()\1\2", looped, count=1)
+    return looped
 
 
 def step_code(learn: "Learner", words: Words, *, loss: str, rate: str, norm: str, epoch: str) -> list[str]:
@@ -116,11 +183,11 @@ def epoch_code(learn: "Learner", stage: FitStage, words: Words, stopping: str, *
     lines = ["count = (run.step - 1) % len(train_data) + 1"] if hooks else []
     lines.append(f"values = [total_loss / {count}{judged}]")
     lines.append("seconds = time.perf_counter() - begun")
-    cells = f"[str({epoch}), *map(number, values), duration(seconds)]"
-    lines.append(f"print(table_line({cells}, COLUMNS), flush=True)")
+    lines.append(row_code(column_names(learn), epoch, words))
     if stops or hooks:
         words.name(EpochRow)
-        valid = "values[1], dict(zip(COLUMNS[3:-1], values[2:], strict=True))" if learn.dls.valid else "None, {}"
+        metrics = json.dumps(list(named_metrics(learn.metrics)))
+        valid = f"values[1], dict(zip({metrics}, values[2:], strict=True))" if learn.dls.valid else "None, {}"
         lines.append(f"epoch_row = EpochRow({epoch}, values[0], {valid}, seconds, 0.0)")
     if hooks:
         lines += ["for hook in hooks:", "    hook.on_epoch(run, epoch_row)"]
@@ -137,7 +204,7 @@ def hooks_before(learn: "Learner", words: Words, epochs: str) -> list[str]:
     """The user's hooks, told that a fit begins."""
     words.name(Plan)
     size = min(learn.dls.bs, len(learn.dls.train.dataset))
-    metrics = "tuple(COLUMNS[3:-1])" if learn.dls.valid else "()"
+    metrics = words.value(tuple(named_metrics(learn.metrics)) if learn.dls.valid else ())
     return [
         f"hooks = {words.value(tuple(learn.hooks))}",
         f"plan = Plan({epochs}, run.first_epoch, len(train_data), {size}, {learn.dls.valid is not None}, {metrics})",

@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -13,7 +14,7 @@ from satsuma.nn.linear import linear_model, logistic_regression, mlp, simple_net
 from satsuma.nn.transfer import load_body
 from satsuma.peel.data_code import has_source
 from satsuma.peel.describe import Beginning, FitStage
-from satsuma.peel.stage_code import freeze_code, needs_freezing, run_code, settings_code, stage_code
+from satsuma.peel.stage_code import freeze_code, groups_code, needs_freezing, run_code, settings_code, stage_code
 from satsuma.peel.style import Style
 from satsuma.peel.unroll import indented
 from satsuma.peel.words import Words
@@ -29,19 +30,21 @@ STACKS = tuple(inspect.unwrap(f) for f in (linear_model, logistic_regression, si
 
 def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words, style: Style) -> str:
     """`main`: arguments, data, model, stages, weights."""
-    body = [data_and_model_code(learn, beginning, stages, words, style)]
+    body = []
     if len(stages) == 1:
         body += [settings_code(learn, stages[0], words, epochs="args.epochs", before=None)]
-        body += [
-            run_code(learn, stages[0], words, seed="args.seed"),
-            style.loops(learn, stages[0], words, "args.epochs", ""),
-        ]
+        run = run_code(learn, stages[0], words, seed="args.seed")
+        body.append(f"{run}\n{style.loops(learn, stages[0], words, 'args.epochs', '')}")
     else:
         body.append("losses: list[float] = []")
         if any(stage.early_stopping is not None for stage in stages[:-1]):
             words.imports.add("import math")
             body.append("epochs_done = 0")
         body += [stage_code(learn, beginning, stages, place, words, style) for place in range(len(stages))]
+    start = [freeze_code(learn, stages[0].first, words)] if needs_freezing(learn, stages) else []
+    if re.search(r"\bgroups\b", "\n".join([*start, *body])):
+        start.insert(0, groups_code(learn, words))
+    body = [data_and_model_code(learn, beginning, words, style), "\n".join(start), *body]
     body.append(
         "save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, args.out)\n"
         'print(f"weights: {args.out}")\n'
@@ -75,20 +78,24 @@ def arguments_code(learn: "Learner", beginning: Beginning, stages: list[FitStage
         lines.append(f'parser.add_argument("--weights", type=Path, default={file}, help="of the trained network")')
     lines += [
         f'parser.add_argument("--epochs", type=int, default={stages[-1].epochs}, help="epochs{last}")',
-        f'parser.add_argument("--seed", type=int, default={learn.seed}, help="of weights, order and noise")',
+        f'parser.add_argument("--seed", type=int, default={learn.seed}, help="{seed_text(learn, beginning)}")',
         'parser.add_argument("--out", type=Path, default=Path("weights.safetensors"), help="where the weights go")',
         "args = parser.parse_args(arguments)",
     ]
     return "\n".join(lines)
 
 
+def seed_text(learn: "Learner", beginning: Beginning) -> str:
+    """What the seed of the command line decides; loaders may have one of their own."""
+    same = all(dls.train.seed == learn.seed for dls in beginning.loaders)
+    return "of weights, order and noise" if same else "of weights and noise"
+
+
 def beginning_source(beginning: Beginning) -> Path:
     return Path(beginning.loaders[0].source).absolute()
 
 
-def data_and_model_code(
-    learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words, style: Style
-) -> str:
+def data_and_model_code(learn: "Learner", beginning: Beginning, words: Words, style: Style) -> str:
     """The first loaders, and the model with its first weights."""
     data = style.loaders(beginning.loaders[0], words, learn.seed, "")
     model = model_code(learn, beginning, words)
@@ -96,8 +103,7 @@ def data_and_model_code(
     if words.arrays:
         words.imports.add("import numpy as np")
         data = f"arrays = np.load({'args.arrays' if source else 'args.data'})\n{data}"
-    first = freeze_code(learn, stages[0].first, words) if needs_freezing(learn, stages) else ""
-    return "\n\n".join(part for part in (data, model, first) if part)
+    return f"{data}\n\n{model}"
 
 
 def model_code(learn: "Learner", beginning: Beginning, words: Words) -> str:
@@ -136,5 +142,13 @@ def called_maker(learn: "Learner", words: Words) -> str:
         return words.value(learn.model)
     if not isinstance(source, functools.partial):
         return f"{words.value(source)}()"
-    given = [words.value(v) for v in source.args] + [f"{k}={words.value(v)}" for k, v in source.keywords.items()]
+    keywords = source.keywords
+    if getattr(source.func, "__module__", "").startswith("satsuma."):
+        known = inspect.signature(source.func).parameters
+        keywords = {k: v for k, v in keywords.items() if k not in known or not is_default(v, known[k].default)}
+    given = [words.value(v) for v in source.args] + [f"{k}={words.value(v)}" for k, v in keywords.items()]
     return f"{words.value(source.func)}({', '.join(given)})"
+
+
+def is_default(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and isinstance(value, bool | int | float | str | None) and value == default

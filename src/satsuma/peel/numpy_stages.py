@@ -21,6 +21,7 @@ from satsuma.peel.describe import Cycle, FitStage
 from satsuma.peel.numpy_parts import Parts
 from satsuma.peel.numpy_terms import NORMS, no_twin, optimizer_term, spelled_call, spelled_term
 from satsuma.peel.stage_code import course_code
+from satsuma.peel.table_code import column_names, header_code, row_code
 from satsuma.peel.unroll import indented, unroll
 from satsuma.peel.words import Words
 from satsuma.train.early_stopping import EarlyStopping, improves, resolved
@@ -146,7 +147,7 @@ def numpy_loop_code(learn: "Learner", parts: Parts, stage: FitStage, given: Mapp
     for name, term in (("loss_func", parts.train_loss), ("loss_gradient", parts.gradient)):
         looped = looped.replace(f"{name}(outputs, y)", spelled_call(term, ("outputs", "y"), words.names))
     after = ["if best_weights:", f"    {words.name(load_state)}(model, best_weights)"] if stopping else []
-    return "\n".join([*before, "print(table_line(COLUMNS, COLUMNS))", looped, *after])
+    return "\n".join([*before, header_code(learn, words), looped, *after])
 
 
 def batches_code(parts: Parts) -> str:
@@ -157,7 +158,7 @@ def batches_code(parts: Parts) -> str:
 
 def numpy_epoch_code(learn: "Learner", parts: Parts, stopping: EarlyStopping | None, first_epoch: str) -> list[str]:
     """What comes at the end of each epoch."""
-    words, lines, values = parts.words, [], ["sum(losses[-batches:]) / batches"]
+    words, lines, values = parts.words, [], ["train_loss"]
     if parts.valid is not None:
         forward = f"{words.name(predict)}(model, valid_x, batch_size={parts.valid.batch_size})"
         if len(parts.valid) == 1:
@@ -170,9 +171,10 @@ def numpy_epoch_code(learn: "Learner", parts: Parts, stopping: EarlyStopping | N
         values += [spelled_call(term, ("outputs", "valid_y"), words.names) for term in terms]
     number = "epoch" if first_epoch == "0" else f"{first_epoch} + epoch"
     lines += [
-        f"values = [{', '.join(values)}]",
+        "train_loss = sum(losses[-batches:]) / batches",
+        "values = [{}]".format(",\n    ".join(values)),  # a line each, while trimming looks how long they are
         "seconds = time.perf_counter() - begun",
-        f"print(table_line([str({number}), *map(number, values), duration(seconds)], COLUMNS), flush=True)",
+        row_code(column_names(learn), number, words),
     ]
     if stopping is None:
         return lines

@@ -38,6 +38,7 @@ class Draft:
     `title`: the docstring. `main`: code whose free names are those of `names` (objects to lift, or modules to import)
     and of `imports` (lines). `facts`: expressions that are constants in this run, as {"torch.cuda.is_initialized()":
     "False"}. `arrays`: what a file beside the script has to hold, by name; empty where it needs none.
+    `written`: definitions that are made for this run, by name; their free names are found as those of `main`.
     """
 
     title: str
@@ -46,4 +47,5 @@ class Draft:
     imports: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[str, Any] = field(default_factory=dict)  # name → NumPy array
+    written: Mapping[str, str] = field(default_factory=dict)  # name → its text
     rewrite: Callable[[str], str] | None = None  # applied to each piece's text before it is looked into

@@ -18,6 +18,7 @@ from satsuma.optim.schedules import constant
 from satsuma.peel.describe import FitStage
 from satsuma.peel.edits import Text
 from satsuma.peel.optimizer_code import optimizer_of
+from satsuma.peel.picture_facts import facts_of_pictures, picture_texts, without_fields
 from satsuma.peel.words import Words
 from satsuma.vision.path import ImagePath
 
@@ -57,15 +58,17 @@ NOT_TIMED = {f'clock.lap("{stage}")': "None" for stage in ("decode", "warp", "co
 FROM_FILES = {"isinstance(source, np.ndarray)": "False", "isinstance(source, Image.Image)": "False"}
 
 
-def facts_of(learn: "Learner", stages: Sequence[FitStage]) -> dict[str, str]:
+def facts_of(learn: "Learner", stages: Sequence[FitStage], words: Words) -> dict[str, str]:
     """Expressions of the library, with what they are throughout this run."""
-    facts = {"isinstance(batch, tuple | list)": "True"}
+    facts = {"isinstance(batch, tuple | list)": "True", "operator.index(seed)": "seed", "operator.index(key)": "key"}
     facts |= ON_CPU if learn.device.type == "cpu" else {}
     facts |= loop_facts(learn, stages)
     if type(learn.model).__module__.startswith(("torch.nn.", "satsuma.nn.")):
         facts["isinstance(first, Tensor)"] = "True"  # of what the model gives
     if isinstance(learn.dls.train.dataset, Samples):
         facts |= sample_facts(learn.dls.train.dataset)
+    if words.pictures is not None:
+        facts |= facts_of_pictures(words.pictures)
     for path in image_paths(learn.dls):
         facts |= NOT_TIMED
         if not has_foreign(path) and reads_files(learn.dls):
@@ -110,13 +113,22 @@ def rewriting_of(learn: "Learner", words: Words) -> Callable[[str], str] | None:
         if not has_foreign(path):
             for stage in path.stages:
                 uncalled |= {type(t).__name__: ("__call__",) for t in (*stage.fused, *stage.effects)}
+    settled: dict[str, str] = {}
+    if words.pictures is not None:
+        texts, methods, settled = picture_texts(words.pictures.train.dataset.paths[0])
+        known, uncalled = known | texts, uncalled | methods
     if not known and not uncalled:
         return None
-    return functools.partial(rewritten, known=known, uncalled=uncalled)
+    return functools.partial(rewritten, known=known, uncalled=uncalled, settled=settled)
 
 
-def rewritten(text: str, known: Mapping[str, str], uncalled: Mapping[str, tuple[str, ...]]) -> str:
-    """`text` with each expression of `known` replaced by what it is, and without the methods that no one calls."""
+def rewritten(
+    text: str, known: Mapping[str, str], uncalled: Mapping[str, tuple[str, ...]], settled: Mapping[str, str]
+) -> str:
+    """`text` with each expression of `known` replaced by what it is, and without the methods that no one calls.
+
+    `settled`: the fields of `ColourMap` that are the same in all of them.
+    """
     if known:
         pattern = "|".join(re.escape(expression) for expression in known)
         text = re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda found: known[found[0]], text)
@@ -127,7 +139,8 @@ def rewritten(text: str, known: Mapping[str, str], uncalled: Mapping[str, tuple[
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef) and node.name in uncalled[name[1]]:
             source.remove_lines(node)
-    return source.changed().rstrip() + "\n"
+    text = source.changed().rstrip() + "\n"
+    return without_fields(text, settled) if settled and name[1] == "ColourMap" else text
 
 
 def known_network(model: nn.Module, words: Words) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The code of a stage of training: what learns in it, by which optimiser, at which rate, for which loss."""
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -30,9 +31,10 @@ def needs_freezing(learn: "Learner", stages: list[FitStage]) -> bool:
 def freeze_code(learn: "Learner", first: int, words: Words) -> str:
     """Which layer groups learn from here on."""
     splitter = words.value(learn.splitter)
-    words.name(freeze_before)
-    words.name(listed_layer_groups)
-    lines = [f"groups = listed_layer_groups({splitter}(model))", f"freeze_before(groups, {first})"]
+    if first == 0 and not words.at_loop and holds_all(learn):
+        lines = ["model.requires_grad_(True)"]
+    else:
+        lines = [f"{words.name(freeze_before)}(groups, {first})"]
     if first and learn.batch_norm == "train":
         lines.append(f"{words.name(keep_norms_learning)}(model, groups, {first})")
     lines.append("model.train()")
@@ -41,6 +43,22 @@ def freeze_code(learn: "Learner", first: int, words: Words) -> str:
         parts = f"[*{splitter}(model), model]" if modules else "[model]"
         lines.append(f"{words.name(rest_frozen)}({parts})")
     return "\n".join(lines)
+
+
+def holds_all(learn: "Learner") -> bool:
+    """Whether every parameter of the model is in one of its layer groups."""
+    listed = listed_layer_groups(learn.splitter(learn.model))  # type: ignore[misc]
+    return {id(p) for group in listed for p in group} == {id(p) for p in learn.model.parameters()}
+
+
+def groups_code(learn: "Learner", words: Words) -> str:
+    """The parameters of each layer group, as `groups`; "" where the model is a single one."""
+    if learn.splitter is None:
+        return ""
+    made = f"{words.value(learn.splitter)}(model)"
+    if all(isinstance(group, nn.Module) for group in learn.splitter(learn.model)) and not words.at_loop:
+        return f"groups = [list(group.parameters()) for group in {made}]"
+    return f"groups = {words.name(listed_layer_groups)}({made})"
 
 
 def stage_code(
@@ -74,7 +92,7 @@ def settings_code(learn: "Learner", stage: FitStage, words: Words, *, epochs: st
     """A stage's optimiser, schedule and momentum."""
     lines = []
     if isinstance(stage.schedule, Cycle) or isinstance(stage.momentum, Cycle):
-        lines.append(f"total = {epochs} * len(train_data)")
+        lines.append("total = len(train_data)" if epochs == "1" else f"total = {epochs} * len(train_data)")
     lines += [
         optimizer_code(learn, stage, words),
         f"schedule = {course_code(stage.schedule, words)}",
@@ -88,7 +106,9 @@ def course_code(course: Any, words: Words) -> str:
     if not isinstance(course, Cycle):
         return words.value(course)
     words.imports.add("from functools import partial")
-    settings = "".join(f", {k}={words.value(v)}" for k, v in course.settings.items())
+    defaults = inspect.signature(course.function).parameters
+    other = {k: v for k, v in course.settings.items() if v != defaults[k].default}
+    settings = "".join(f", {k}={words.value(v)}" for k, v in other.items())
     return f"partial({words.name(course.function)}, total=total{settings})"
 
 

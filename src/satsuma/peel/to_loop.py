@@ -12,6 +12,7 @@ from satsuma.peel.describe import Beginning, FitStage
 from satsuma.peel.loop_code import epoch_code, hooks_before, step_code, stopping_code
 from satsuma.peel.pieces import Draft
 from satsuma.peel.style import Style
+from satsuma.peel.table_code import header_code
 from satsuma.peel.to_torch import torch_draft
 from satsuma.peel.unroll import indented
 from satsuma.peel.words import Words
@@ -82,7 +83,7 @@ def step_loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str,
     if stops and not stopping:
         stopping = stopping_code(learn, stage, words)
     before = ["losses: list[float] = []", "total_loss, begun = 0.0, time.perf_counter()"]
-    before.append("print(table_line(COLUMNS, COLUMNS))")
+    before.append(header_code(learn, words))
     if stops:
         guard = f" if {stopping} else None" if stopping.isidentifier() else ""
         before.append(f"best = {words.name(BestWeights)}({stopping}, model){guard}")

@@ -7,13 +7,12 @@ import torch
 from torch import nn
 
 from satsuma.data.seeds import WEIGHTS, mix_seed
-from satsuma.hooks.progress import duration, number, table_line
 from satsuma.ladder.numpy import seeds as numpy_seeds
 from satsuma.ladder.numpy import train as numpy_train
 from satsuma.ladder.numpy.model import load_state, set_dtype, state
 from satsuma.ladder.numpy.random import Generator
 from satsuma.peel.describe import Beginning, FitStage, stages_of
-from satsuma.peel.loop_code import columns_code
+from satsuma.peel.main_code import seed_text
 from satsuma.peel.numpy_parts import Parts, dtype_of, parts_of
 from satsuma.peel.numpy_stages import batches_code, numpy_loop_code, numpy_settings_code, spelled_state, stages_code
 from satsuma.peel.numpy_terms import built, no_twin, spelled_term
@@ -24,6 +23,8 @@ from satsuma.peel.unroll import indented
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
+WITH_BIAS = (nn.Linear, nn.Conv2d)
+
 
 def numpy_draft(learn: "Learner", beginning: Beginning) -> Draft:
     """The script of a learner's run, before it is lifted. Raises `PeelError` for what has no twin in NumPy."""
@@ -31,18 +32,20 @@ def numpy_draft(learn: "Learner", beginning: Beginning) -> Draft:
     parts = parts_of(learn, stages)
     words = parts.words
     words.imports |= {"import argparse", "import time", "from pathlib import Path", "import numpy as np"}
-    for function in (number, duration, table_line):
-        words.name(function)
     if len(stages) == 1:
         settings, arguments = numpy_settings_code(learn, parts, stages[0], "args.epochs")
         given = {**arguments, "epochs": "args.epochs", "seed": "args.seed", "first_epoch": "0"}
         fit, training = "", f"{batches_code(parts)}\n{settings}\n\n{numpy_loop_code(learn, parts, stages[0], given)}"
     else:
         fit, training = stages_code(learn, parts, stages)
-    texts = [columns_code(learn), fit, numpy_main_code(learn, beginning, parts, stages, training)]
+    texts = [fit, numpy_main_code(learn, beginning, parts, stages, training)]
     facts = {"generator is not None": "True"} if parts.random else {}
     if learn.mixup is not None:
         facts["mix is not None"] = "True"
+    if all(layer.bias is not None for layer in learn.model.modules() if isinstance(layer, WITH_BIAS)):
+        facts['"bias" in self.parameters'] = "True"
+    if learn.mixup is None and not parts.train.tensors[1].is_floating_point():
+        facts["targets.ndim == 2"] = "False"  # of a classifier's targets
     if len(stages) == 1:
         facts |= {"schedule is not None": "True", "momentum is not None": "True"}
     return Draft(
@@ -66,7 +69,7 @@ def numpy_main_code(learn: "Learner", beginning: Beginning, parts: Parts, stages
     options = f"""parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--data", type=Path, default=Path(__file__).with_suffix(".npz"), help="the arrays of the run")
 parser.add_argument("--epochs", type=int, default={stages[-1].epochs}, help="epochs{last}")
-parser.add_argument("--seed", type=int, default={learn.seed}, help="of weights, order and noise")
+parser.add_argument("--seed", type=int, default={learn.seed}, help="{seed_text(learn, beginning)}")
 parser.add_argument("--out", type=Path, default=Path("weights.npz"), help="where the weights go")
 args = parser.parse_args(arguments)"""
     text = "\n\n".join(indented(part, 4) for part in body)

@@ -71,6 +71,7 @@ def tensors_draft(draft: Draft) -> Draft:
         names={**ladder_names(), **draft.names},
         imports=tuple(dict.fromkeys((*draft.imports, *LINES))),
         facts={in_tensor_terms(said): value for said, value in draft.facts.items()},
+        written={name: in_tensor_terms(text) for name, text in draft.written.items()},
         rewrite=in_tensor_terms if before is None else partial(after, before, in_tensor_terms),
     )
 

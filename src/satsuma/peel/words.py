@@ -23,6 +23,11 @@ class Words:
     names: dict[str, Any] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    helpers: dict[str, str] = field(default_factory=dict)  # functions that stand above `main`, by name
+    at_loop: bool = False  # the script has the library's functions to call
+    functions: dict[str, str] = field(default_factory=dict)  # the spelled object → the function that stands for it
+    pictures: Any = None  # the one pair of loaders, where they give plain pictures
+    written: dict[str, str] = field(default_factory=dict)  # definitions that are made for the run, by name
 
     def value(self, value: Any) -> str:
         """The Python for a live value."""

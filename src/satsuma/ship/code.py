@@ -3,6 +3,8 @@
 from typing import Any
 
 import satsuma
+from satsuma.ship.parts import known_parts
+from satsuma.ship.recipe import DTYPES
 
 MODULE_ALIASES = {"torch.nn": "nn", "torch.nn.functional": "F", "torch.optim": "optim"}
 IMPORTS = {
@@ -18,6 +20,9 @@ IMPORTS = {
 
 def to_code(recipe: Any, imports: set[str]) -> str:
     """Python for the JSON form of a value; the import lines it needs are added to `imports`.
+
+    Names come from the table of parts alone, so that no recipe, whoever wrote it, puts code of its own into a script.
+    Raises `ValueError` for what `from_recipe` would not build.
 
     >>> to_code({"new": "satsuma.vision.geometry.Resize", "kwargs": {"size": 224}}, set())
     'sm.Resize(size=224)'
@@ -35,6 +40,8 @@ def to_code(recipe: Any, imports: set[str]) -> str:
 
 def name_code(name: str, imports: set[str]) -> str:
     """`sm.Resize` for `satsuma.vision.geometry.Resize`, `nn.Linear` for `torch.nn.Linear`."""
+    if name not in known_parts():
+        raise ValueError(f"{str(name)[:100]!r} is not in the table of parts that a recipe may use")
     module, _, last = name.rpartition(".")
     if module.startswith("satsuma.") and last not in dir(satsuma):
         imports.add(f"from {module} import {last}")
@@ -45,14 +52,20 @@ def name_code(name: str, imports: set[str]) -> str:
 
 
 def call_code(name: str, kwargs: dict[str, Any], imports: set[str]) -> str:
-    inner = ", ".join(f"{k}={to_code(v, imports)}" for k, v in kwargs.items())
-    return f"{name_code(name, imports)}({inner})"
+    return f"{name_code(name, imports)}({', '.join(keywords(kwargs, imports))})"
+
+
+def keywords(kwargs: dict[str, Any], imports: set[str]) -> list[str]:
+    for name in kwargs:
+        if not name.isidentifier():
+            raise ValueError(f"{name[:100]!r} is no argument's name")
+    return [f"{name}={to_code(value, imports)}" for name, value in kwargs.items()]
 
 
 def partial_code(recipe: dict[str, Any], imports: set[str]) -> str:
     imports.add(IMPORTS["partial"])
     parts = [to_code(recipe["partial"], imports), *(to_code(v, imports) for v in recipe["args"])]
-    return f"partial({', '.join(parts + [f'{k}={to_code(v, imports)}' for k, v in recipe['kwargs'].items()])})"
+    return f"partial({', '.join(parts + keywords(recipe['kwargs'], imports))})"
 
 
 def module_code(recipe: dict[str, Any], imports: set[str]) -> str:
@@ -69,11 +82,13 @@ def path_code(recipe: dict[str, Any], imports: set[str]) -> str:
 
 def tensor_code(recipe: dict[str, Any], imports: set[str]) -> str:
     imports.add(IMPORTS["torch"])
-    return f"torch.tensor({to_code(recipe['tensor'], imports)}, dtype=torch.{recipe['dtype']})"
+    return f"torch.tensor({to_code(recipe['tensor'], imports)}, dtype={dtype_code(recipe, imports)})"
 
 
 def dtype_code(recipe: dict[str, Any], imports: set[str]) -> str:
     imports.add(IMPORTS["torch"])
+    if recipe["dtype"] not in DTYPES:
+        raise ValueError(f"{str(recipe['dtype'])[:100]!r} is no dtype that a recipe may use")
     return f"torch.{recipe['dtype']}"
 
 

@@ -1,7 +1,8 @@
 """Model files: one safetensors file with the weights and, in its JSON header, all that prediction needs.
 
-Loading runs no code from the file: the header may only name parts of a fixed table (`parts.py`), and the model is
-built without memory before its weights are checked against it.
+Loading runs no code from the file: the header is checked against a schema (`schema.py`), may only name parts of a
+fixed table (`parts.py`), and the model is built without memory before its weights are checked against it. Header and
+weights have digests, so that no damage passes unseen.
 """
 
 import hashlib
@@ -11,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satsuma.data.blocks import Block
@@ -28,17 +28,16 @@ from satsuma.functional.links import (
 )
 from satsuma.functional.losses import binary_cross_entropy, cross_entropy, mse, nll
 from satsuma.nn.transfer import TransferModel
+from satsuma.ship.parts import allowed_parts
 from satsuma.ship.predictor import Predictor, names_columns
 from satsuma.ship.recipe import build_module, from_recipe, opaque_parts, to_recipe
-from satsuma.train.checkpoint import assign_weights, read_weights, save_weights
+from satsuma.ship.schema import FORMAT, MAX_HEADER, parsed_header, path_fault, printable
+from satsuma.train.checkpoint import assign_weights, read_metadata, read_tensors, save_weights
 from satsuma.train.precision import PRECISIONS, autocast_dtype, has_bf16_units, pick_device, placed_model
 from satsuma.version import __version__
 
-FORMAT = 1
 KEY = "satsuma"  # of the header's metadata
 DIGEST = "satsuma_sha256"  # of the text under KEY, against damage
-MAX_HEADER = 10_000_000  # characters
-FIELDS = ("format", "model", "blocks", "n_inp", "item_tfms", "batch_tfms", "loss", "precision")
 
 # a loss that gives outputs the same meaning as one of the user's own, which a file cannot hold
 STAND_INS: Mapping[str, Callable[..., Any]] = {
@@ -51,23 +50,51 @@ STAND_INS: Mapping[str, Callable[..., Any]] = {
 
 
 def write_model(path: str | Path, predictor: Predictor, facts: Mapping[str, Any] | None = None) -> Path:
-    """Write `predictor` to one file; `facts`: more JSON for the header (results, versions), not read back."""
-    loss = to_recipe(predictor.loss)
+    """Write `predictor` to one file; `facts`: more JSON for the header (results, versions), not read back.
+
+    Raises `ModelFileError` for what `load_learner` would refuse: more than a file may hold.
+    """
+    loss = field_recipe("loss", predictor.loss)
     header = {
         "format": FORMAT,
         "satsuma": __version__,
         "torch": torch.__version__,
-        "model": to_recipe(predictor.model),
-        "blocks": to_recipe(predictor.blocks),
+        "model": field_recipe("model", predictor.model),
+        "blocks": field_recipe("blocks", predictor.blocks),
         "n_inp": predictor.n_inp,
-        "item_tfms": to_recipe(predictor.item_tfms),
-        "batch_tfms": to_recipe(predictor.batch_tfms),
+        "item_tfms": field_recipe("item_tfms", predictor.item_tfms),
+        "batch_tfms": field_recipe("batch_tfms", predictor.batch_tfms),
         "loss": to_recipe(STAND_INS[loss_meaning(predictor.loss)]) if opaque_parts(loss) else loss,
         "precision": precision_name(predictor.autocast),
         "facts": dict(facts or {}),
     }
     text = json.dumps(header)
+    try:
+        parsed_header(text)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: cannot be written, since it could not be read again: {error}") from error
     return save_weights(predictor.model, Path(path), {KEY: text, DIGEST: digest_of_text(text)})
+
+
+def field_recipe(field: str, value: Any) -> Any:
+    """The recipe of a part; what a file may not name in this field (layers with weights among transforms) is opaque."""
+    return without_outsiders(to_recipe(value), allowed_parts(field))
+
+
+def without_outsiders(recipe: Any, allowed: frozenset[str]) -> Any:
+    if isinstance(recipe, list):
+        return [without_outsiders(value, allowed) for value in recipe]
+    if not isinstance(recipe, dict):
+        return recipe
+    named = [recipe[key] for key in ("name", "new", "module") if key in recipe and recipe[key] not in allowed]
+    if named:
+        return {"opaque": named[0]}
+    if "path" in recipe and path_fault(recipe):
+        return {"opaque": f"the path {printable(recipe['path'], 200)}"}
+    inner = {key: without_outsiders(value, allowed) for key, value in recipe.items() if key != "kwargs"}
+    if "kwargs" in recipe:
+        inner["kwargs"] = {name: without_outsiders(value, allowed) for name, value in recipe["kwargs"].items()}
+    return inner
 
 
 def digest_of_text(text: str) -> str:
@@ -81,31 +108,38 @@ def model_path(path: str | Path) -> Path:
 
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header of a model file. Raises `FileNotFoundError`, `ModelFileError` for a file that is something else."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such model file")
+    refuse_missing(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: not a whole safetensors file ({error})") from error
+        return header_of(path, read_metadata(Path(path)))
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
+
+
+def read_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and weights of a model file, both of one and the same file, checked. Raises as `read_header`."""
+    refuse_missing(path)
+    try:
+        weights, metadata = read_tensors(Path(path))
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
+    return header_of(path, metadata), weights
+
+
+def refuse_missing(path: str | Path) -> None:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: there is no such model file")
+
+
+def header_of(path: str | Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     text = metadata.get(KEY)
     if text is None:
         raise ModelFileError(f"{path}: holds weights, but was not written by Learner.export (no {KEY!r} in its header)")
-    if len(text) > MAX_HEADER:
-        raise ModelFileError(f"{path}: its header is {len(text):,} characters long, more than {MAX_HEADER:,}")
-    if digest_of_text(text) != metadata.get(DIGEST):
+    if len(text) <= MAX_HEADER and digest_of_text(text) != metadata.get(DIGEST):
         raise ModelFileError(f"{path}: its header is damaged (it does not have the digest it was written with)")
     try:
-        header: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its header is not JSON ({error})") from error
-    missing = [name for name in FIELDS if not isinstance(header, dict) or name not in header]
-    if missing:
-        raise ModelFileError(f"{path}: its header lacks {', '.join(missing)}")
-    if header["format"] != FORMAT:
-        raise ModelFileError(f"{path}: format {header['format']!r}; this version of Satsuma reads format {FORMAT}")
-    return header
+        return parsed_header(text)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
 
 
 @spelled
@@ -126,7 +160,7 @@ def load_learner(
     Raises `FileNotFoundError`; `ModelFileError` for a damaged file, or one that needs parts that are not given.
     """
     path = model_path(path)
-    header = read_header(path)
+    header, weights = read_model(path)
     n_inp = header["n_inp"]
     found = checked_blocks(path, rebuilt(path, header, "blocks", None if blocks is None else tuple(blocks)), n_inp)
     fresh = rebuilt(path, header, "model", model)
@@ -136,7 +170,7 @@ def load_learner(
     refuse_other_outputs(path, fresh, found[n_inp:], meaning)
     where = pick_device(device)
     try:
-        assign_weights(fresh, read_weights(Path(path)), str(path), assign=model is None)
+        assign_weights(fresh, weights, str(path), assign=model is None)
     except (ValueError, RuntimeError) as error:
         raise ModelFileError(str(error)) from error
     if any(t.is_meta for t in (*fresh.parameters(), *fresh.buffers())):
@@ -149,7 +183,7 @@ def load_learner(
         batch_tfms=checked_steps(path, "batch_tfms", rebuilt(path, header, "batch_tfms", batch_tfms)),
         loss=meaning,
         device=where,
-        autocast=autocast_on(path, header["precision"], where),
+        autocast=autocast_on(header["precision"], where),
     )
 
 
@@ -180,15 +214,15 @@ def rebuilt(path: str | Path, header: Mapping[str, Any], field: str, given: Any)
     try:
         return build_module(header[field]) if field == "model" else from_recipe(header[field])
     except ModelFileError as error:
-        raise ModelFileError(f"{path}: {field}: {error}") from error
+        raise ModelFileError(f"{path}: {field}: {printable(error, 400)}") from error
 
 
-def checked_blocks(path: str | Path, blocks: Any, n_inp: Any) -> tuple[Block, ...]:
+def checked_blocks(path: str | Path, blocks: Any, n_inp: int) -> tuple[Block, ...]:
     right = isinstance(blocks, tuple) and all(isinstance(b, Block) and not isinstance(b, type) for b in blocks)
     if not right:
         raise ModelFileError(f"{path}: its blocks are not blocks")
-    if not (isinstance(n_inp, int) and 1 <= n_inp <= len(blocks)):
-        raise ModelFileError(f"{path}: n_inp is {str(n_inp)[:40]} for {len(blocks)} blocks")
+    if n_inp > len(blocks):
+        raise ModelFileError(f"{path}: n_inp is {n_inp} for {len(blocks)} blocks")
     return tuple(blocks)
 
 
@@ -196,16 +230,14 @@ def checked_steps(path: str | Path, field: str, transforms: Any) -> tuple[Callab
     try:
         return make_steps(transforms).transforms
     except TypeError as error:
-        raise ModelFileError(f"{path}: {field}: {error}") from error
+        raise ModelFileError(f"{path}: {field}: {printable(error, 400)}") from error
 
 
 def precision_name(autocast: torch.dtype | None) -> str:
     return next(name for name in PRECISIONS[1:] if autocast_dtype(name) == autocast)
 
 
-def autocast_on(path: str | Path, precision: Any, device: torch.device) -> torch.dtype | None:
+def autocast_on(precision: str, device: torch.device) -> torch.dtype | None:
     """The precision that a model was trained in, where `device` computes in it; else float32, which is finer."""
-    if precision not in PRECISIONS[1:]:
-        raise ModelFileError(f"{path}: precision is {str(precision)[:40]}; one of {', '.join(PRECISIONS[1:])} is read")
     there = has_bf16_units(device) if precision == "bf16" else device.type == "cuda"
     return autocast_dtype(precision) if there else None

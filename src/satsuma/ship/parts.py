@@ -58,6 +58,33 @@ TABLE: Mapping[str, str] = MappingProxyType(
     }
 )
 
+STATELESS_LAYERS = (  # what may stand outside the model field, where no weights could be given to a layer
+    "Identity Flatten Unflatten Dropout Dropout2d MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool1d "
+    "AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d ReLU ReLU6 LeakyReLU ELU SELU GELU SiLU Mish Hardswish "
+    "Sigmoid Tanh Softplus Softmax LogSoftmax LogSigmoid ZeroPad2d ReflectionPad2d Upsample PixelShuffle"
+)
+LOOKS_AT_FILES = "get_files get_image_files parent_label RegexLabeller using_attr ColReader"  # for training alone
+TRANSFORM_HOMES = (
+    "satsuma.data.arrays satsuma.data.blocks satsuma.data.multi_category satsuma.data.getters satsuma.data.transforms "
+    "satsuma.nn.layers satsuma.vision.blocks satsuma.vision.effects satsuma.vision.lighting satsuma.vision.normalize "
+    "satsuma.vision.targets satsuma.vision.geometry satsuma.vision.perspective"
+)
+
+
+@functools.cache
+def allowed_parts(field: str) -> frozenset[str]:
+    """The full names that a field of a model file may use: layers in `model`, losses in `loss`, else transforms."""
+    if field == "model":
+        homes = [name for name in TABLE if name == "torch.nn" or name.startswith("satsuma.nn.")]
+        return frozenset(f"{home}.{name}" for home in homes for name in TABLE[home].split())
+    if field == "loss":
+        functions = ("torch.nn.functional", "satsuma.functional.losses")
+        names = [f"{home}.{name}" for home in functions for name in TABLE[home].split()]
+        return frozenset(names) | {f"torch.nn.{name}" for name in TORCH_LOSSES.split()}
+    names = [f"{home}.{name}" for home in TRANSFORM_HOMES.split() for name in TABLE[home].split()]
+    outside = {f"satsuma.data.getters.{name}" for name in LOOKS_AT_FILES.split()}
+    return (frozenset(names) - outside) | {f"torch.nn.{name}" for name in STATELESS_LAYERS.split()}
+
 
 @functools.cache
 def known_parts() -> Mapping[str, Any]:

@@ -17,7 +17,6 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from satsuma.errors import WeightsError, nearest
@@ -25,7 +24,7 @@ from satsuma.nn.registry import ARCHITECTURES
 from satsuma.nn.timm_body import TIMM, load_timm
 from satsuma.nn.transfer import TransferModel, load_body
 from satsuma.ship.download import digest_path, download, file_digest
-from satsuma.train.checkpoint import read_weights
+from satsuma.train.checkpoint import read_weights, save_tensors
 from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 Colour = tuple[float, float, float]
@@ -275,6 +274,9 @@ def convert_weights(source: str | Path, target: str | Path) -> Path:
         held = held[key] if isinstance(held, dict) and isinstance(held.get(key), dict) else held
     if not (isinstance(held, dict) and held and all(isinstance(value, Tensor) for value in held.values())):
         raise WeightsError(f"{source}: holds a {type(held).__name__}; expected tensors by name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_file({str(name): value.contiguous().clone() for name, value in held.items()}, target)
-    return target
+    if len({str(name) for name in held}) < len(held):
+        raise WeightsError(f"{source}: two of its tensors have one name")
+    try:
+        return save_tensors({str(name): value.detach().contiguous().clone() for name, value in held.items()}, target)
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:  # sparse ones, say
+        raise WeightsError(f"{source}: holds tensors that safetensors cannot ({error})") from error

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,11 +11,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from satsuma.data.share import Share
 from satsuma.train.early_stopping import BestWeights, EarlyStopping, copied_weights
 from satsuma.train.evaluate import Evaluation, evaluate, named_metrics
 from satsuma.train.loop import clear_gradients, kept_random_states, train
 from satsuma.train.run import Batches, Run, Step
+from satsuma.train.together import evaluate_together
+from satsuma.train.world import ALONE, World
 
+# reasons in `run.stop` that come from outside: the fit is not at its end, and may go on later
+INTERRUPTED = "interrupted"  # the epoch is evaluated, told and saved as usual
+TERMINATED = "terminated"  # it ends at once, its epoch left open
 DRAIN = 50  # steps whose losses wait on a GPU before they are read: reading one waits for all work before it
 
 
@@ -72,6 +78,14 @@ class Observer(Protocol):
     def on_fit_end(self, run: Run) -> None: ...
 
 
+class Keeper(Protocol):
+    """Keeps a fit's state, so that it can go on later; it may give a new fit the state of an earlier one."""
+
+    def begin(self, session: "Session") -> None: ...
+
+    def after_step(self, session: "Session") -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Validation:
     """How an epoch is judged: on what, by which loss and metrics."""
@@ -96,6 +110,7 @@ class Session:
     validation: Validation | None
     hooks: Sequence[Observer]
     best: BestWeights | None
+    world: World = ALONE
     rows: list[EpochRow] = field(default_factory=list)
     waiting: list[Step] = field(default_factory=list)  # not read yet
     total: float = 0.0  # of the losses that are read
@@ -117,9 +132,13 @@ def fit(
     hooks: Sequence[Observer] = (),
     micro: int | None = None,
     early_stopping: EarlyStopping | None = None,
+    keeper: Keeper | None = None,
+    world: World = ALONE,
 ) -> list[EpochRow]:
     """Train `run` for `epochs`, evaluate after each, tell the hooks; the rows of the epoch table.
 
+    `keeper`: told after every step (and after the evaluation that follows an epoch's last). `world`: the processes that
+    train together; the losses of the rows are the means of theirs.
     The global random generators are left as they were found. However it ends, every hook that was started is told,
     and early stopping restores the best weights. Raises `FloatingPointError` when the loss becomes NaN or infinite,
     saying at which step; the weights are then as they were before that epoch, or the best ones.
@@ -127,7 +146,7 @@ def fit(
     names = () if validation is None else validation.metric_names
     plan = Plan(epochs, run.first_epoch, len(data), batch_size, validation is not None, names)
     best = None if early_stopping is None else BestWeights(early_stopping, run.model)
-    session = Session(run=run, plan=plan, validation=validation, hooks=hooks, best=best)
+    session = Session(run=run, plan=plan, validation=validation, hooks=hooks, best=best, world=world)
     drain = DRAIN if next(run.model.parameters()).device.type != "cpu" else 1
     with ExitStack() as at_end, kept_random_states():
         at_end.callback(clear_gradients, run)
@@ -137,13 +156,20 @@ def fit(
             hook.on_fit_start(run, plan)
             at_end.callback(hook.on_fit_end, run)
         begin_epoch(session)
-        for step in train(run, data, epochs=epochs, micro=micro):  # ends by itself once run.stop is set
+        if keeper is not None:
+            keeper.begin(session)
+        if session.count and run.step % plan.steps_per_epoch == 0:  # kept between an epoch's last step and its end
+            end_epoch(session)
+        steps: Iterable[Step] = () if run.stop else train(run, data, epochs=epochs, micro=micro)
+        for step in steps:  # ends by itself once run.stop is set
             session.waiting.append(step)
-            if run.step % plan.steps_per_epoch == 0:
+            if run.step % plan.steps_per_epoch == 0 and run.stop != TERMINATED:
                 end_epoch(session)
             elif len(session.waiting) >= drain:
                 read_losses(session)
-        if session.waiting or session.count:  # stopped within an epoch
+            if keeper is not None:
+                keeper.after_step(session)
+        if (session.waiting or session.count) and run.stop != TERMINATED:  # stopped within an epoch
             end_epoch(session)
         if best is not None and best.best is None and not run.stop:
             warnings.warn(
@@ -182,6 +208,8 @@ def read_losses(session: Session) -> None:
     """Read the waiting steps' losses, tell the hooks, and stop at one that is not finite."""
     waiting, session.waiting = session.waiting, []
     losses = [waiting[0].loss.item()] if len(waiting) == 1 else torch.stack([s.loss for s in waiting]).tolist()
+    if session.world.size > 1:
+        losses = session.world.mean(losses)
     for step, loss in zip(waiting, losses, strict=True):
         if not math.isfinite(loss):
             restore_whole(session)
@@ -202,7 +230,7 @@ def end_epoch(session: Session) -> None:
         read_losses(session)
     trained_s = time.perf_counter() - session.begun
     try:
-        judged = None if session.validation is None else judge(run, session.validation)
+        judged = None if session.validation is None else judge(run, session.validation, session.world)
     except Exception:
         tell_epoch(session, None, trained_s)  # so that the epoch's training is recorded and its weights are saved
         raise
@@ -241,7 +269,17 @@ def tell_epoch(session: Session, judged: Evaluation | None, trained_s: float) ->
     return row
 
 
-def judge(run: Run, validation: Validation) -> Evaluation:
+def judge(run: Run, validation: Validation, world: World = ALONE) -> Evaluation:
+    if world.size > 1 and isinstance(validation.data, Share):
+        return evaluate_together(
+            run.model,
+            validation.data,
+            world,
+            loss_func=validation.loss_func,
+            metrics=validation.metrics,
+            n_inp=validation.n_inp,
+            autocast=validation.autocast,
+        )
     return evaluate(
         run.model,
         validation.data,

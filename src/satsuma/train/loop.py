@@ -54,12 +54,12 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
 
 def seed_step(run: Run) -> None:
     """Dropout and other noise depend on (seed, epoch offset, step) alone: nothing to save, nothing to disturb."""
-    seed = mix_seed(run.seed, STEP, run.first_epoch, run.step)
-    torch.default_generator.manual_seed(seed)  # a hundredth of the time of torch.manual_seed, which asks every device
+    step_seed = mix_seed(run.seed, STEP, run.first_epoch, run.step)
+    torch.default_generator.manual_seed(step_seed)  # a hundredth of the time of torch.manual_seed: it asks each device
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed_all(seed)
+        torch.cuda.manual_seed_all(step_seed)
     elif torch.backends.mps.is_available():
-        torch.mps.manual_seed(seed)
+        torch.mps.manual_seed(step_seed)
 
 
 def mixed_batch(run: Run, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

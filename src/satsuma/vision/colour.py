@@ -70,10 +70,13 @@ class ColourMap:
             out = np.empty(picture.shape, np.float32)
         elif out.dtype != np.float32 or out.shape != picture.shape or not out.flags.c_contiguous:
             raise ValueError(f"ColourMap: out is {out.dtype} {out.shape}, expected contiguous float32 {picture.shape}")
-        table, matrix = self.tables()
-        cv2.LUT(picture, table[None], out)
-        if matrix is not None:
-            cv2.transform(out, matrix, out)
+        return self.write(picture, out)
+
+    def write(self, picture: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Map `picture`, uint8 [H W C], into `out`, contiguous float32 [H W C], which it gives."""
+        cv2.LUT(picture, self.table()[None], out)
+        if self.mixing:
+            cv2.transform(out, self.mixing_matrix(), out)
         return out
 
     def as_uint8(self, picture: np.ndarray) -> np.ndarray:
@@ -83,7 +86,7 @@ class ColourMap:
             return picture
         if not self.mixing:
             refuse_picture("ColourMap", picture, self.channels)
-            table = np.rint(bare.tables()[0] * 255).astype(np.uint8)
+            table = np.rint(bare.table() * 255).astype(np.uint8)
             return cv2.LUT(picture, table[None]).reshape(picture.shape)
         found = bare.apply(picture)
         np.multiply(found, 255, out=found)
@@ -93,25 +96,23 @@ class ColourMap:
 
     def table_and_matrix(self) -> tuple[np.ndarray, np.ndarray]:
         """The same for `colour_on_device`: float32 [256 C], and [C C+1], the identity where no channels mix."""
-        table, matrix = self.tables()
-        table = np.ascontiguousarray(np.broadcast_to(table, (256, self.channels)))
-        return table, np.eye(self.channels, self.channels + 1, dtype=np.float32) if matrix is None else matrix
+        table = np.ascontiguousarray(np.broadcast_to(self.table(), (256, self.channels)))
+        unmixed = np.eye(self.channels, self.channels + 1, dtype=np.float32)
+        return table, self.mixing_matrix() if self.mixing else unmixed
 
-    def tables(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The table, float32 [256 C], and the matrix, float32 [C C+1], that follows it where channels mix.
+    def table(self) -> np.ndarray:
+        """What each of the 256 values becomes, before channels mix: float32 [256 C].
 
         Where all channels have the same table it is [256 1], which OpenCV looks up in half the time.
         """
         columns = self.curve()[:, None]  # [256 1]
         if self.channels == 4:
             columns = np.hstack((columns, columns, columns, VALUES[:, None]))
-        if self.mixing:
-            return columns.astype(np.float32), self.matrix()
-        if self.std:
+        if self.std and not self.mixing:
             columns = (columns - np.array(self.mean)) * (1 / np.array(self.std))
-        return columns.astype(np.float32), None
+        return columns.astype(np.float32)
 
-    def matrix(self) -> np.ndarray:
+    def mixing_matrix(self) -> np.ndarray:
         """Mixing and normalising, float32 [C C+1]."""
         matrix = np.eye(self.channels, self.channels + 1)
         matrix[:3, :3] = np.reshape(self.mixing, (3, 3))

@@ -88,10 +88,11 @@ def finest_steps(matrix: Matrix, height: int, width: int) -> tuple[float, float]
 
     For a perspective the least over the window's corners; below 1 the window magnifies.
     """
-    a, b, c, d, e, f, g, h, i = matrix
     if is_affine(matrix):
+        a, b, _, d, e, _, _, _, i = matrix
         area = abs(a * e - b * d)
         return area / math.hypot(d, e) / i if area else 0.0, area / math.hypot(a, b) / i if area else 0.0
+    a, b, c, d, e, f, g, h, i = matrix
     steps_x, steps_y = [], []
     for x, y in ((0, 0), (width, 0), (0, height), (width, height)):
         depth = g * x + h * y + i

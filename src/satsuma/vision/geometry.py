@@ -76,10 +76,11 @@ def drawn(rng: np.random.Generator, low: float, high: float) -> float:
 @spelled_class
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Bring every picture to `size`: an int for a square, or (height, width), in pixels.
+    """Bring every picture to `size`.
 
-    `method`: "crop" fits the shorter side and cuts the longer, at a random place in training and centred otherwise;
-    "squish" ignores the aspect ratio; "pad" fits the longer side and fills the rest by `pad_mode`.
+    `size`: in pixels, an int for a square, or (height, width). `method`: "crop" fits the shorter side and cuts the
+    longer, at a random place in training and centred otherwise; "squish" ignores the aspect ratio; "pad" fits the
+    longer side and fills the rest by `pad_mode`.
     """
 
     size: int | tuple[int, int]
@@ -147,8 +148,12 @@ class RandomResizedCrop:
         if len(self.ratio) != 2 or not 0 < self.ratio[0] <= self.ratio[1]:
             raise ValueError(f"RandomResizedCrop: ratio is the least and the largest width / height, got {self.ratio}")
 
+    @property
+    def height_width(self) -> tuple[int, int]:
+        return height_and_width(self.size, "RandomResizedCrop")
+
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
-        size = height_and_width(self.size, "RandomResizedCrop")
+        size = self.height_width
         shape = None if rng is None else self.drawn_shape(frame, rng)
         if shape is None or rng is None:
             aspect = size[1] / size[0]
@@ -190,8 +195,12 @@ class CropPad:
         refuse_pad_mode(self.pad_mode, "CropPad")
         object.__setattr__(self, "size", plain_size(self.size, "CropPad"))
 
+    @property
+    def height_width(self) -> tuple[int, int]:
+        return height_and_width(self.size, "CropPad")
+
     def place(self, frame: Frame, rng: np.random.Generator | None) -> Frame:
-        height, width = height_and_width(self.size, "CropPad")
+        height, width = self.height_width
         left, top = (frame.width - width) // 2, (frame.height - height) // 2
         return part_of(frame, (left, top, width, height), (height, width), self.pad_mode)
 

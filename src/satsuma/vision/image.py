@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from satsuma.data.checks import FileFacts
+from satsuma.data.checks import FileFacts, file_problem
 from satsuma.data.getters import get_files
 from satsuma.errors import spelled
 from satsuma.vision.jpeg import JpegHeader, decode_jpeg_at, jpeg_header
 from satsuma.vision.warp import box_filtered
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif")
+# Pillow knows more, some of which it hands to other programs (EPS to Ghostscript), whatever the file's name is
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
 ORIENTATION, WIDTH_TAG, HEIGHT_TAG = 0x0112, 0x0100, 0x0101  # of EXIF, which are TIFF's
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs: about 13,400 by 13,400
 
@@ -94,6 +97,8 @@ def named_bytes(source: Any) -> tuple[str, bytes]:
     if not isinstance(source, str | Path):
         kind = type(source).__name__
         raise TypeError(f"an image is a path, bytes, a NumPy array [H W C] or a PIL image, got {kind}")
+    if problem := file_problem(source):
+        raise (ValueError if os.path.exists(source) else FileNotFoundError)(f"{source}: {problem}")
     with open(source, "rb") as opened:
         return str(source), opened.read()
 
@@ -132,13 +137,15 @@ def decode_image(raw: bytes, name: str, channels: int) -> Image.Image:
 
 
 def open_image(raw: bytes) -> Image.Image:
-    """The image with its header read, refused if it is larger than `MAX_PIXELS`."""
+    """The image with its header read, refused if it is larger than `MAX_PIXELS` or of a format not in `FORMATS`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below, with the file's name
         try:
             image = Image.open(io.BytesIO(raw))
         except Image.DecompressionBombError as error:  # it tells no size
             raise ValueError(beyond_limit("its number of pixels")) from error
+    if image.format not in FORMATS:
+        raise ValueError(f"a file of the format {image.format}, which is not read; save it as PNG or JPEG")
     refuse_bomb(image.width, image.height)
     return image
 
@@ -148,7 +155,7 @@ def reason_for(raw: bytes, error: Exception) -> str:
     if not raw:
         return "the file is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        head = raw[:512].lstrip().lower()
+        head = raw[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if head.startswith((b"<svg", b"<?xml", b"<!doctype", b"<html")):
             return "not an image but a markup file (SVG or HTML)"
         if all(32 <= b < 127 or b in (9, 10, 13) for b in raw[:512]):
@@ -178,15 +185,18 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """Images of 16-bit numbers, or of floats in 0..1 or 0..255, as mode L: Pillow's own conversion clips at 255."""
     values = np.asarray(image)
-    low, high = values.min(), values.max()
-    limit = 255 if image.mode == "F" else 65535
-    if not (low >= 0 and high <= limit):  # so that NaN is refused too
-        raise ValueError(
-            f"its pixels go from {low:.4g} to {high:.4g}, 0 to {limit} is expected; scale and save it anew"
-        )
+    refuse_range(values, 255 if image.mode == "F" else 65535)
     if image.mode == "F":
-        return Image.fromarray((values * (255 if high <= 1 else 1)).round().astype(np.uint8))
+        return Image.fromarray((values * (255 if values.max() <= 1 else 1)).round().astype(np.uint8))
     return Image.fromarray((values.astype(np.int32) >> 8).astype(np.uint8))
+
+
+def refuse_range(values: np.ndarray, limit: int) -> None:
+    if not (values.min() >= 0 and values.max() <= limit):  # so that NaN is refused too
+        raise ValueError(
+            f"its pixels go from {values.min():.4g} to {values.max():.4g}, 0 to {limit} is expected; "
+            f"scale and save it anew"
+        )
 
 
 def from_array(array: np.ndarray) -> Image.Image:
@@ -215,11 +225,13 @@ def examine_image(source: Any, channels: int = 3) -> FileFacts:
 
 def examined(source: Any, look: Callable[[Any], FileFacts]) -> FileFacts:
     """The facts that `look` finds in a file's bytes, or in what else is given; what it raises becomes the problem."""
+    if source is None:
+        return FileFacts("no file is named", b"")
     if isinstance(source, str | Path):
+        if problem := file_problem(source):
+            return FileFacts(problem, b"")
         try:
             source = Path(source).read_bytes()
-        except FileNotFoundError:
-            return FileFacts("there is no such file", b"")
         except OSError as error:
             return FileFacts(f"cannot be read: {error.strerror}", b"")
     try:
@@ -242,7 +254,19 @@ def picture_facts(source: Any, channels: int) -> FileFacts:
         image.load()
     else:
         to_mode(image, channels)
-    return FileFacts("", digest_of(source), size)
+    return FileFacts("", digest_of(source), size, note_of(image, source))
+
+
+def note_of(image: Image.Image, raw: bytes) -> str:
+    """What to say of a picture that can be read, "" if nothing."""
+    if image.format in ("JPEG", "MPO"):  # a second picture in one is a preview or the other eye's
+        header = jpeg_header(raw)
+        return "damaged, but readable, at least in part" if header is not None and header.plain else ""
+    try:
+        several = getattr(image, "is_animated", False)
+    except Exception:  # what comes after the first picture is damaged
+        several = True
+    return "an animation or several pages, of which the first is read" if several else ""
 
 
 def sound_jpeg(raw: bytes) -> tuple[int, int] | None:

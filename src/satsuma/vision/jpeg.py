@@ -92,22 +92,26 @@ def decode_jpeg_at(raw: bytes, header: JpegHeader, channels: int, shrink: int) -
 
     At full size the same pixels as Pillow's, bit for bit. Raises `ValueError` for anything that is not sound.
     """
+    return upright_pixels(jpeg_pixels(raw, header.height, header.width, channels, shrink), header.orientation)
+
+
+def jpeg_pixels(raw: bytes, height: int, width: int, channels: int, shrink: int) -> np.ndarray:
+    """A JPEG of `height` × `width` decoded at 1/`shrink` (1, 2, 4 or 8) of its size, and not turned upright."""
     import simplejpeg
 
-    height, width = -(-header.height // shrink), -(-header.width // shrink)
+    height, width = -(-height // shrink), -(-width // shrink)
     pixels: np.ndarray = simplejpeg.decode_jpeg(
         raw, COLOURSPACES[channels], min_height=height, min_width=width, min_factor=shrink
     )
     if pixels.shape[:2] != (height, width):
         raise ValueError(f"decoded to {pixels.shape[1]}×{pixels.shape[0]} pixels, expected {width}×{height}")
-    return upright_pixels(pixels, header.orientation)
+    return pixels
 
 
 def upright_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """[H W C] turned and mirrored as the EXIF orientation says."""
-    if orientation == 1:
+    if orientation not in range(2, 9):
         return pixels
-    channels = pixels.shape[2]
     if orientation in TURNS:
         turned = cv2.rotate(pixels, TURNS[orientation])
     elif orientation in MIRRORS:
@@ -115,4 +119,4 @@ def upright_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
     else:
         turned = cv2.transpose(pixels)
         turned = cv2.flip(turned, -1) if orientation == 7 else turned
-    return turned.reshape(*turned.shape[:2], channels)
+    return turned.reshape(*turned.shape[:2], pixels.shape[2])

@@ -9,6 +9,7 @@ import torch
 
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.broken import MAX_BROKEN
 from satsuma.data.csv_table import first_rows, read_table
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.getters import ColReader, ItemGetter, RegexLabeller, parent_label, using_attr
@@ -43,6 +44,7 @@ class ImageDataLoaders:
     ahead; None: one a core. `worker_kind`: "threads", "processes" (for transforms that hold Python's lock), or "auto".
     `cache`: keep in memory each picture's "pixels", decoded, or the "bytes" of its file. `device`: where batches go.
     `check`: read every file first. `on_unreadable`: "raise", or "skip" to go on without the files that cannot be read.
+    `max_broken`: the share of training files that may break after the check before the run stops (others stand in).
     All return `DataLoaders`.
     """
 
@@ -67,6 +69,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Images in class folders: `path/cats/1.jpg`, or `path/train/cats/1.jpg` and `path/valid/cats/2.jpg`.
 
@@ -92,7 +95,7 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, root, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+        return load(block, root, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
     @staticmethod
     @spelled
@@ -114,6 +117,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Images labelled by their file name: the first group of the regular expression `pat`, found in the name.
 
@@ -136,7 +140,7 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, path, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+        return load(block, path, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
     @staticmethod
     @spelled
@@ -159,6 +163,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Images labelled by a function of their path. `fnames`: the files; None: all images below `path`."""
         refuse_one_text("fnames", fnames)
@@ -176,7 +181,7 @@ class ImageDataLoaders:
             batch_tfms=batch_tfms,
         )
         source = path if fnames is None else files
-        return load(block, source, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+        return load(block, source, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
     @staticmethod
     @spelled
@@ -199,6 +204,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Images labelled by a function of their file name: `lambda name: name[0].isupper()` tells cats from dogs."""
         return ImageDataLoaders.from_path_func(
@@ -219,6 +225,7 @@ class ImageDataLoaders:
             device=device,
             check=check,
             on_unreadable=on_unreadable,
+            max_broken=max_broken,
         )
 
     @staticmethod
@@ -241,6 +248,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """Images (paths, arrays [H W] or [H W C], PIL images) and their labels, in two lists of one length."""
         refuse_one_text("files", files)
@@ -260,7 +268,7 @@ class ImageDataLoaders:
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
         )
-        return load(block, pairs, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+        return load(block, pairs, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
     @staticmethod
     @spelled
@@ -287,6 +295,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """A table with a column of file names (below `path`) and one of labels: a data frame of pandas or polars.
 
@@ -310,7 +319,7 @@ class ImageDataLoaders:
             batch_tfms=batch_tfms,
         )
         rows = list(frame.iter_rows(named=True)) if hasattr(frame, "iter_rows") else frame  # polars lists columns
-        return load(block, rows, bs, seed, workers, worker_kind, cache, device, check, on_unreadable)
+        return load(block, rows, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
     from_df = from_frame  # the book's name for it
 
@@ -340,6 +349,7 @@ class ImageDataLoaders:
         device: torch.device | str = "cpu",
         check: bool = True,
         on_unreadable: str = "raise",
+        max_broken: float = MAX_BROKEN,
     ) -> DataLoaders:
         """A csv file of file names and labels, read as `from_frame` does; names are below `path` (the csv's folder).
 
@@ -369,6 +379,7 @@ class ImageDataLoaders:
             device=device,
             check=check,
             on_unreadable=on_unreadable,
+            max_broken=max_broken,
         )
 
 
@@ -417,6 +428,7 @@ def load(
     device: torch.device | str,
     check: bool,
     on_unreadable: str,
+    max_broken: float,
 ) -> DataLoaders:
     return block.dataloaders(
         source,
@@ -428,6 +440,7 @@ def load(
         device=device,
         check=check,
         on_unreadable=on_unreadable,
+        max_broken=max_broken,
     )
 
 

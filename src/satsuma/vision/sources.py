@@ -1,12 +1,13 @@
 """Where labelled images come from: what lies in a folder, and what stands in a table."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from satsuma.data.checks import listing, warn_user
+from satsuma.data.checks import file_problem, listing, warn_user, with_closed_named
 from satsuma.data.getters import get_files, seen_folders
 from satsuma.errors import nearest
 from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files, upright_size
@@ -55,7 +56,7 @@ def warn_of_empty_classes(root: Path, parts: tuple[str, ...], files: Sequence[Pa
 
 def images_below(root: Path, folders: tuple[str, ...]) -> list[Path]:
     """The image files below `root`; `ValueError` that says what is there instead if there are none."""
-    files = get_image_files(root, folders=folders)
+    files: list[Path] = with_closed_named(functools.partial(get_image_files, folders=folders), root)
     if not files:
         others = get_files(root)
         kinds = ", ".join(sorted({f.suffix.lower() or "no ending" for f in others})[:8])
@@ -81,6 +82,8 @@ def image_sizes(images: Sequence[Any]) -> set[tuple[int, int]]:
     for image in images[:: max(1, len(images) // LOOKED_AT)]:
         try:
             if isinstance(image, str | Path):
+                if file_problem(image):
+                    continue
                 with Image.open(image) as opened:
                     sizes.add(upright_size(opened))
             elif isinstance(image, Image.Image):
@@ -99,9 +102,10 @@ def refuse_columns(frame: Any, name: str, cols: Sequence[str | int]) -> None:
     columns = [str(c) for c in frame.columns]
     for col in cols:
         if isinstance(col, int) and not 0 <= col < len(columns):
+            separators = [s for s in (",", ";", "\t", "|") if len(columns) == 1 and s in columns[0]]
+            hint = f"Is it separated otherwise: delimiter={separators[0]!r}?" if separators else "Say another number."
             raise ValueError(
-                f"{name} has no column number {col} (counted from 0); its columns: {', '.join(columns)}. "
-                f"Is it separated by something else than delimiter=','?"
+                f"{name} has no column number {col} (counted from 0); its columns: {', '.join(columns)}. {hint}"
             )
         if isinstance(col, str) and col not in columns:
             raise ValueError(f"{name} has no column {col!r}: {nearest(col, columns)}")

@@ -77,9 +77,8 @@ def turned(pixels: np.ndarray, matrix: Matrix, size: tuple[int, int], border: st
         return sampled(pixels, matrix, size, border)
     if sideways:
         return cv2.transpose(turned(pixels, (b, 0.0, c, 0.0, d, f, 0.0, 0.0, 1.0), size[::-1], border))
-    height, width = size
-    upright = (abs(a), c if a > 0 else c + a * width, abs(e), f if e > 0 else f + e * height)
-    shown = resized(pixels, *upright, size, border)
+    left, top = c if a > 0 else c + a * size[1], f if e > 0 else f + e * size[0]
+    shown = resized(pixels, abs(a), left, abs(e), top, size, border)
     if a < 0 or e < 0:
         shown = cv2.flip(shown, -1 if a < 0 and e < 0 else 1 if a < 0 else 0)
     return shown
@@ -134,7 +133,8 @@ def resized_inside(
     last_y = min(pixels.shape[0], first_y + math.ceil((height + extra_y + 1) * step_y) + 1)
     part = pixels[first_y:last_y, first_x:last_x]
     shown = antialiased(part, (height + extra_y, width + extra_x), step_y, step_x)[extra_y:, extra_x:]
-    shown = shown if shown.ndim == pixels.ndim else shown[..., None]
+    if shown.ndim < pixels.ndim:
+        shown = shown[..., None]
     return box_filtered(shown, (0, width), (0, height), fine_x, fine_y) if fine_x * fine_y > 1 else shown
 
 
@@ -164,8 +164,9 @@ def antialiased(pixels: np.ndarray, size: tuple[int, int], step_y: float, step_x
     if not pixels.flags.writeable:
         pixels = pixels.copy()  # PyTorch warns of memory that must not be written
     grey = pixels.ndim == 2 or pixels.shape[2] == 1
-    colours = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if grey else pixels  # for one channel the kernel is slow
-    planes = torch.from_numpy(colours).permute(2, 0, 1)[None]
+    if grey:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)  # for one channel the kernel is slow
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     shown: Tensor = torch.ops.aten._upsample_bilinear2d_aa(planes, list(size), False, 1 / step_y, 1 / step_x)
     result: np.ndarray = shown[0].permute(1, 2, 0).numpy()
     return np.ascontiguousarray(result[..., 0]) if grey else result
@@ -178,10 +179,9 @@ def sampled(
     pixels: np.ndarray, matrix: Matrix, size: tuple[int, int], border: str, two_taps_from: float = TWO_TAPS_FROM
 ) -> np.ndarray:
     """One bilinear warp by `matrix` (window → `pixels`), after a box filter where it shrinks by 2 or more."""
-    height, width = size
     if not is_affine(matrix):
-        matrix = before_the_horizon(matrix, height, width)
-    step_x, step_y = finest_steps(matrix, height, width)
+        matrix = before_the_horizon(matrix, size[0], size[1])
+    step_x, step_y = finest_steps(matrix, size[0], size[1])
     factor_x, factor_y = halvings(step_x / LEAST_AFTER_HALVING), halvings(step_y / LEAST_AFTER_HALVING)
     columns, rows = needed(matrix, size, pixels.shape, factor_x, factor_y)
     while (columns[1] - columns[0]) / factor_x > LARGEST_SIDE:

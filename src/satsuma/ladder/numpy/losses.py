@@ -98,8 +98,9 @@ def indicator(targets: np.ndarray, classes: int, dtype: np.dtype, label_smoothin
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    wanted = targets if targets.ndim == 2 else targets[:, None] == np.arange(classes)
-    return wanted.astype(dtype) * (1 - label_smoothing) + label_smoothing / classes
+    rows = targets if targets.ndim == 2 else targets[:, None] == np.arange(classes)
+    wanted = rows.astype(dtype)
+    return wanted * (1 - label_smoothing) + label_smoothing / classes if label_smoothing else wanted
 
 
 def binary_loss(y: np.ndarray, p: np.ndarray) -> float:

@@ -1,8 +1,13 @@
 """Whole-program simplification of a script: what this run cannot reach does not appear, what it computes stays."""
 
+import contextlib
+import gc
 from collections.abc import Callable, Iterator, Mapping
 
 from satsuma.peel.pieces import Sources
+from satsuma.peel.trim.bodies import placed_bodies
+from satsuma.peel.trim.defaults import default_arguments
+from satsuma.peel.trim.detached import needless_detach
 from satsuma.peel.trim.documents import without_errors, without_examples
 from satsuma.peel.trim.fields import record_fields_settled, unread_attributes
 from satsuma.peel.trim.fold import fold
@@ -12,6 +17,8 @@ from satsuma.peel.trim.local_names import local_names
 from satsuma.peel.trim.parameters import constant_parameters
 from satsuma.peel.trim.program import Change, Program
 from satsuma.peel.trim.records import records
+from satsuma.peel.trim.spread import known_rows
+from satsuma.peel.trim.stale import stale_documents
 from satsuma.peel.trim.tidy import blank_runs, tidied
 from satsuma.peel.trim.unused import (
     only_annotations,
@@ -44,13 +51,30 @@ def trim(sources: Sources, facts: Mapping[str, str]) -> Sources:
         unused_members,
         unused_tuple_names,
         only_annotations,
+        known_rows,
+        default_arguments,
+        needless_detach,
     )
-    settle_all(program, (without_examples, without_errors))
-    settle_all(program, passes)
-    settle_all(program, (*passes, inlined))
-    for unit in program.library:
-        program.rewrite(unit, blank_runs(unit))
+    with garbage_left():
+        settle_all(program, (without_examples, without_errors))
+        settle_all(program, passes)
+        settle_all(program, (*passes, inlined, placed_bodies))
+        settle_all(program, (stale_documents,))
+        for unit in program.library:
+            program.put(unit.with_text(blank_runs(unit)))
     return program.result()
+
+
+@contextlib.contextmanager
+def garbage_left() -> Iterator[None]:
+    """Python's collector at rest: it would search a growing heap of trees, a third of the time, and find nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def settle_all(program: Program, passes: tuple[Callable[[Program], Iterator[Change]], ...]) -> None:
@@ -58,9 +82,13 @@ def settle_all(program: Program, passes: tuple[Callable[[Program], Iterator[Chan
     for _ in range(ROUNDS):
         changed = False
         for single in passes:
-            while program.apply(list(single(program))):
+            while program.apply(program.once(found_by, single)):
                 changed = True
-        changed = unused_units(program) or changed
+            changed = unused_units(program) or changed
         changed = unused_imports(program) or changed
         if not changed:
             return
+
+
+def found_by(program: Program, single: Callable[[Program], Iterator[Change]]) -> list[Change]:
+    return list(single(program))

@@ -4,8 +4,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from satsuma.peel.trim.program import Edit, Program, Unit
+from satsuma.peel.trim.program import Edit, Program
 from satsuma.peel.trim.purity import dotted_name
+from satsuma.peel.trim.unit import Unit, tree_nodes
 
 PARTIALS = ("partial", "functools.partial")
 
@@ -86,26 +87,24 @@ def sites_of(program: Program, name: str, signature: Signature) -> tuple[list[Si
 
 def unseen_keywords(program: Program) -> set[str]:
     """The keywords with which values are called that may be any function; "**" where they cannot be told."""
+    functions = program.functions()
+    takes_any = {name for name, (_, node) in functions.items() if node.args.kwarg is not None}
+    known = frozenset({*functions, *program.classes(), *program.imported} - takes_any)
+    return {name for unit in program.units for name in unit.once(unseen_in, known & unit.words)}
+
+
+def unseen_in(unit: Unit, known: frozenset[str]) -> set[str]:
+    """`known`: what names the keywords itself that it takes."""
     found: set[str] = set()
-    known = {*program.functions(), *program.classes(), *program.imported}
-    for unit in program.units:
-        for node in unit.nodes:
-            if not isinstance(node, ast.Call) or not node.keywords:
-                continue
-            root = dotted_name(node.func).partition(".")[0]
-            if root in known and unit.binder(node, root) is None and not takes_any(program, root):
-                continue
-            if isinstance(node.func, ast.Name) and unit.binder(node, root) is None and not unit.own:
-                continue  # a builtin
-            for keyword in node.keywords:
-                found |= {keyword.arg} if keyword.arg else spread_keys(unit, keyword.value)
+    for node in unit.all(ast.Call):
+        root = dotted_name(node.func).partition(".")[0] if node.keywords else ""
+        if not node.keywords or (root in known and unit.binder(node, root) is None):
+            continue
+        if isinstance(node.func, ast.Name) and unit.binder(node, root) is None and not unit.own:
+            continue  # a builtin
+        for keyword in node.keywords:
+            found |= {keyword.arg} if keyword.arg else spread_keys(unit, keyword.value)
     return found
-
-
-def takes_any(program: Program, name: str) -> bool:
-    """Whether a function hands keywords on that it does not name itself."""
-    found = program.functions().get(name)
-    return found is not None and found[1].args.kwarg is not None
 
 
 def spread_keys(unit: Unit, value: ast.expr) -> set[str]:
@@ -120,7 +119,7 @@ def spread_keys(unit: Unit, value: ast.expr) -> set[str]:
     if isinstance(value, ast.Name) and isinstance(scope, ast.FunctionDef):
         if scope.args.kwarg is not None and scope.args.kwarg.arg == value.id:
             return set()  # counted where that function is called
-        stores = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == value.id and n is not value]
+        stores = [n for n in tree_nodes(scope) if isinstance(n, ast.Name) and n.id == value.id and n is not value]
         parents = [unit.parents[n] for n in stores]
         if stores and all(isinstance(p, ast.Assign) and p.targets == [n] for n, p in zip(stores, parents, strict=True)):
             return {key for p in parents if isinstance(p, ast.Assign) for key in spread_keys(unit, p.value)}

@@ -3,9 +3,10 @@
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
+from satsuma.peel.trim.unit import FunctionNode, Unit
 
 WIDTH = 120
 ENTRY = re.compile(r"(?:(?<=\n)|(?<=[.;)] )|(?<=^)) *((?:`?[a-z_][a-z_0-9]*`?)(?:, `?[a-z_][a-z_0-9]*`?)*): ")
@@ -18,8 +19,13 @@ def docstring_node(node: FunctionNode | ast.ClassDef) -> ast.Constant | None:
     return None
 
 
-def without_descriptions(unit: Unit, node: FunctionNode | ast.ClassDef, names: set[str]) -> list[Edit]:
-    """Take what a docstring says of `names` away: entries ("name: ...") and sentences that begin with the name."""
+def without_descriptions(
+    unit: Unit, node: FunctionNode | ast.ClassDef, names: set[str], values: Mapping[str, str] | None = None
+) -> list[Edit]:
+    """Take what a docstring says of `names` away: entries ("name: ...") and sentences that begin with the name.
+
+    Where it goes on naming one of `values` (numbers, as text), that number stands there.
+    """
     found = docstring_node(node)
     if found is None:
         return []
@@ -27,6 +33,9 @@ def without_descriptions(unit: Unit, node: FunctionNode | ast.ClassDef, names: s
     new = text
     for name in names:
         new = without_entry(new, name)
+    for name, value in (values or {}).items():
+        if re.fullmatch(r"-?[\d.]+(e[-+]?\d+)?", value):
+            new = new.replace(f"`{name}`", value)
     return [Edit(unit, *unit.span(found), new)] if new != text else []
 
 
@@ -92,21 +101,22 @@ def joined_paragraph(before: str, after: str) -> str:
 
 def without_examples(program: Program) -> Iterator[Change]:
     """Examples (`>>>`) of the library's docstrings go: they belong to the function as it was."""
-    for unit in program.library:
-        for node in unit.nodes:
-            if not isinstance(node, FunctionNode | ast.ClassDef):
-                continue
-            found = docstring_node(node)
-            if found is None or ">>>" not in str(found.value):
-                continue
-            text = unit.source(found)
-            paragraphs = re.split(r"\n[ \t]*\n", text[3:-3])
-            kept = [p for p in paragraphs if not re.match(r"\s*>>>", p)]
-            whole = "\n\n".join(kept).rstrip()
-            margin = " " * (found.col_offset)
-            yield [
-                Edit(unit, *unit.span(found), text[:3] + whole + (f"\n{margin}" if "\n" in whole else "") + text[:3])
-            ]
+    return program.each(unit_without_examples)
+
+
+def unit_without_examples(unit: Unit) -> Iterator[Change]:
+    for node in unit.nodes:
+        if not isinstance(node, FunctionNode | ast.ClassDef):
+            continue
+        found = docstring_node(node)
+        if found is None or ">>>" not in str(found.value):
+            continue
+        text = unit.source(found)
+        paragraphs = re.split(r"\n[ \t]*\n", text[3:-3])
+        kept = [p for p in paragraphs if not re.match(r"\s*>>>", p)]
+        whole = "\n\n".join(kept).rstrip()
+        margin = " " * (found.col_offset)
+        yield [Edit(unit, *unit.span(found), text[:3] + whole + (f"\n{margin}" if "\n" in whole else "") + text[:3])]
 
 
 ERRORS = re.compile(r"(?:^|(?<=[.:;)`\"] )|(?<=\n))\s*(?:Raises|`?[A-Z][a-z]+Error`?) (?:[^.]|\.(?=\S))*\.(?=\s|$)")
@@ -114,22 +124,25 @@ ERRORS = re.compile(r"(?:^|(?<=[.:;)`\"] )|(?<=\n))\s*(?:Raises|`?[A-Z][a-z]+Err
 
 def without_errors(program: Program) -> Iterator[Change]:
     """Sentences on what a function raises go, as what it raised went."""
-    for unit in program.library:
-        for node in unit.nodes:
-            found = docstring_node(node) if isinstance(node, FunctionNode | ast.ClassDef) else None
-            if found is None or not unit.source(found).startswith('"""'):
-                continue
-            text = unit.source(found)
-            parts = re.split(r"(\n[ \t]*\n)", text[3:-3])
-            for i in range(0, len(parts), 2):
-                less = ERRORS.sub("", parts[i])
-                if less != parts[i] and (less.strip() or i):
-                    parts[i] = refilled(less, parts[i]) if less.strip() else ""
-            whole = "".join(p for i, p in enumerate(parts) if p or not i)
-            if not whole.endswith("\n" + " " * found.col_offset) and "\n" in whole.strip():
-                whole = whole.rstrip() + "\n" + " " * found.col_offset
-            elif "\n" not in whole.strip():
-                whole = whole.strip()
-            whole = re.sub(r"(\n[ \t]*){3,}", lambda m: "\n\n" + m[0].rpartition("\n")[2], whole)
-            if whole != text[3:-3]:
-                yield [Edit(unit, *unit.span(found), f'"""{whole}"""')]
+    return program.each(unit_without_errors)
+
+
+def unit_without_errors(unit: Unit) -> Iterator[Change]:
+    for node in unit.nodes:
+        found = docstring_node(node) if isinstance(node, FunctionNode | ast.ClassDef) else None
+        if found is None or not unit.source(found).startswith('"""'):
+            continue
+        text = unit.source(found)
+        parts = re.split(r"(\n[ \t]*\n)", text[3:-3])
+        for i in range(0, len(parts), 2):
+            less = ERRORS.sub("", parts[i]) if "Raises" in parts[i] or "Error" in parts[i] else parts[i]
+            if less != parts[i] and (less.strip() or i):
+                parts[i] = refilled(less, parts[i]) if less.strip() else ""
+        whole = "".join(p for i, p in enumerate(parts) if p or not i)
+        if not whole.endswith("\n" + " " * found.col_offset) and "\n" in whole.strip():
+            whole = whole.rstrip() + "\n" + " " * found.col_offset
+        elif "\n" not in whole.strip():
+            whole = whole.strip()
+        whole = re.sub(r"(\n[ \t]*){3,}", lambda m: "\n\n" + m[0].rpartition("\n")[2], whole)
+        if whole != text[3:-3]:
+            yield [Edit(unit, *unit.span(found), f'"""{whole}"""')]

@@ -2,7 +2,8 @@
 
 import ast
 
-from satsuma.peel.trim.program import Edit, FunctionNode, Unit
+from satsuma.peel.trim.program import Edit
+from satsuma.peel.trim.unit import FunctionNode, Unit
 
 ATOMS = (
     ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript, ast.List, ast.Dict, ast.Set,

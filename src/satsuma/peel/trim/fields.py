@@ -8,9 +8,10 @@ from satsuma.peel.trim.calls import Signature, Site, drop_arguments, site_of
 from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.parameters import is_constant, is_setting
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import dotted_name, is_pure, pure_functions
 from satsuma.peel.trim.statements import delete
+from satsuma.peel.trim.unit import FunctionNode, Unit, attributes_by_name, tree_nodes
 
 ASKING = ("getattr", "hasattr", "setattr", "attrgetter", "__setattr__")
 WHOLE = ("asdict", "astuple", "fields", "vars")  # what looks at all fields at once
@@ -30,13 +31,13 @@ class Record:
 
 def record_fields_settled(program: Program) -> Iterator[Change]:
     """One change for each field that can go."""
-    names = {dotted_name(n.func).rpartition(".")[2] for u in program.units for n in u.nodes if isinstance(n, ast.Call)}
-    if names & set(WHOLE):
+    if program.together(called_names) & set(WHOLE):
         return
-    asked = asked_names(program)
+    asked = program.together(asked_names)
+    asked |= program.quoted() if "" in asked else set()
     reads, writes = attribute_uses(program)
     pure = pure_functions(program)
-    replaced = replaced_names(program)
+    replaced = program.together(replaced_names)
     if "" in replaced:
         return
     for record in data_classes(program):
@@ -88,43 +89,42 @@ def only_asked(unit: Unit, use: ast.Name) -> bool:
     return isinstance(parent, ast.Call) and dotted_name(parent.func) == "isinstance"
 
 
-def asked_names(program: Program) -> set[str]:
-    """Attributes that are asked for by their name in quotes."""
+def called_names(unit: Unit) -> set[str]:
+    return {dotted_name(n.func).rpartition(".")[2] for n in unit.all(ast.Call)}
+
+
+def asked_names(unit: Unit) -> set[str]:
+    """Attributes that are asked for by their name in quotes; "" stands for any that is quoted somewhere."""
     found: set[str] = set()
-    for unit in program.units:
-        for n in unit.nodes:
-            if isinstance(n, ast.Call) and dotted_name(n.func).rpartition(".")[2] in ASKING:
-                found |= {a.value for a in n.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
-                if any(not isinstance(a, ast.Constant) for a in n.args[1:2]):
-                    found |= program.quoted()
+    for n in unit.all(ast.Call):
+        if dotted_name(n.func).rpartition(".")[2] in ASKING:
+            found |= {a.value for a in n.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+            found |= {"" for a in n.args[1:2] if not isinstance(a, ast.Constant)}
     return found
 
 
 def attribute_uses(program: Program) -> tuple[dict[str, list[tuple[Unit, ast.Attribute]]], set[str]]:
     """Where each attribute is read, and the names of those that are set."""
-    reads: dict[str, list[tuple[Unit, ast.Attribute]]] = {}
-    writes: set[str] = set()
-    for unit in program.units:
-        for n in unit.nodes:
-            if isinstance(n, ast.Attribute):
-                if isinstance(n.ctx, ast.Load):
-                    reads.setdefault(n.attr, []).append((unit, n))
-                else:
-                    writes.add(n.attr)
-            elif isinstance(n, ast.MatchClass):
-                writes.update(n.kwd_attrs)
-    return reads, writes
+    return program.once(Program.joined, loads_by_name), program.together(attributes_set)
 
 
-def replaced_names(program: Program) -> set[str]:
-    """The fields that `replace(x, field=...)` sets; "" stands for any."""
-    return {
-        k.arg or ""
-        for unit in program.units
-        for n in unit.nodes
-        if isinstance(n, ast.Call) and dotted_name(n.func).rpartition(".")[2] == "replace"
-        for k in n.keywords
+def loads_by_name(unit: Unit) -> dict[str, list[tuple[Unit, ast.Attribute]]]:
+    loads = {
+        name: [(u, n) for u, n in uses if isinstance(n.ctx, ast.Load)]
+        for name, uses in unit.once(attributes_by_name).items()
     }
+    return {name: uses for name, uses in loads.items() if uses}
+
+
+def attributes_set(unit: Unit) -> set[str]:
+    found = {name for n in unit.all(ast.MatchClass) for name in n.kwd_attrs}
+    return found | {n.attr for n in unit.all(ast.Attribute) if not isinstance(n.ctx, ast.Load)}
+
+
+def replaced_names(unit: Unit) -> set[str]:
+    """The fields that `replace(x, field=...)` sets; "" stands for any."""
+    calls = [n for n in unit.all(ast.Call) if dotted_name(n.func).rpartition(".")[2] == "replace"]
+    return {k.arg or "" for n in calls for k in n.keywords}
 
 
 def constant_field(record: Record, field: str) -> str | None:
@@ -153,9 +153,9 @@ def belongs(record: Record, unit: Unit, node: ast.Attribute) -> bool:
     if not isinstance(scope, FunctionNode):
         return False
     stores = [
-        n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load)
+        n for n in tree_nodes(scope) if isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load)
     ]
-    arguments = [a for a in ast.walk(scope.args) if isinstance(a, ast.arg) and a.arg == name]
+    arguments = [a for a in tree_nodes(scope.args) if isinstance(a, ast.arg) and a.arg == name]
     if name == "self":
         return unit is record.unit and unit.parents[scope] is record.node and not stores
     if arguments:
@@ -189,7 +189,7 @@ def without_field(record: Record, field: str) -> list[Edit] | None:
     return [*edits, *without_descriptions(unit, record.node, {field})]
 
 
-def unread_field(record: Record, field: str, pure: set[str]) -> Change:
+def unread_field(record: Record, field: str, pure: frozenset[str]) -> Change:
     values = [site.given[field] for site in record.sites if field in site.given]
     if not all(is_pure(value, pure) for value in values) or len(record.declared) == 1:
         return []
@@ -197,7 +197,7 @@ def unread_field(record: Record, field: str, pure: set[str]) -> Change:
 
 
 def constant_everywhere(record: Record, field: str, text: str, reads: list[tuple[Unit, ast.Attribute]]) -> Change:
-    roots = {n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
+    roots = {n.id for n in tree_nodes(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
     if len(record.declared) == 1 or any(unit.binder(n, root) is not None for unit, n in reads for root in roots):
         return []
     inside = {id(v) for site in record.sites for f, v in site.given.items() if f == field}
@@ -221,16 +221,20 @@ def unread_attributes(program: Program) -> Iterator[Change]:
                 continue
             simple = {
                 a.arg
-                for a in ast.walk(init.args)
+                for a in tree_nodes(init.args)
                 if isinstance(a, ast.arg) and a.annotation is not None and is_simple_type(a.annotation)
             }
             for statement in init.body:
                 if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                     yield shorter_assignment(unit, statement, simple, plain, set(reads) | words)
+                elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Attribute):
+                    unread = statement.target.attr not in reads and statement.target.attr not in words
+                    if unread and isinstance(statement.value, ast.Constant):
+                        yield delete(unit, [statement])
 
 
 def is_simple_type(annotation: ast.expr) -> bool:
-    names = {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)}
+    names = {n.id for n in tree_nodes(annotation) if isinstance(n, ast.Name)}
     return bool(names) and names <= {"int", "float", "str", "bool", "tuple", "Sequence"}
 
 

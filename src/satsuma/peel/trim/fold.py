@@ -1,15 +1,17 @@
 """Constants are worked out: tests that are always one way, their dead branches, names that stand for a constant."""
 
 import ast
+import functools
 import numbers
 import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from satsuma.peel.trim.expressions import outer, put
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program, changes_of
 from satsuma.peel.trim.purity import dotted_name, is_pure, is_test
 from satsuma.peel.trim.statements import block_of, decide_if, delete, replace_by_block, terminates
+from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
 
 UNKNOWN = object()
 COMPARISONS: Mapping[type[ast.cmpop], Any] = {
@@ -40,27 +42,46 @@ NEVER_NONE = (ast.Tuple, ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.Lambda,
 
 def fold(program: Program, facts: Mapping[str, str]) -> Iterator[Change]:
     """Edits that work out what is constant."""
-    known = {ast.dump(ast.parse(given, mode="eval").body): text for given, text in facts.items()}
-    solid = solid_names(program)
-    never = never_made(program)
+    known = tuple(facts.items())
+    solid, never = solid_names(program), never_made(program)
     for unit in program.library:
-        for node in unit.nodes:
-            if isinstance(node, ast.expr) and unit.editable(node) and not is_stored(node):
-                yield folded_expression(unit, node, known, solid, never)
-            elif isinstance(node, ast.If):
-                value = constant_of(node.test, solid, unit)
-                if value is not UNKNOWN:
-                    yield decide_if(unit, node, bool(value))
-            elif isinstance(node, ast.While):
-                value = constant_of(node.test, solid, unit)
-                if value is not UNKNOWN and not value and not node.orelse:
-                    yield delete(unit, [node])
-            elif isinstance(node, ast.With):
-                yield folded_with(unit, node)
-            elif isinstance(node, ast.For) and not node.orelse and is_empty_literal(node.iter):
+        yield from unit.once(changes_of, folded, known, solid & unit.words, never & unit.words)
+
+
+def folded(
+    unit: Unit, facts: tuple[tuple[str, str], ...], solid: frozenset[str], never: frozenset[str]
+) -> Iterator[Change]:
+    """Edits that work out what is constant in one unit."""
+    known: dict[type, dict[str, str]] = {}
+    for given, text in facts:
+        kind, code, words = parsed(given)
+        if words <= unit.words:
+            known.setdefault(kind, {})[code] = text
+    for node in unit.nodes:
+        if isinstance(node, ast.expr) and unit.editable(node) and not is_stored(node):
+            yield folded_expression(unit, node, known, solid, never)
+        elif isinstance(node, ast.If):
+            value = constant_of(node.test, solid, unit)
+            if value is not UNKNOWN:
+                yield decide_if(unit, node, bool(value))
+        elif isinstance(node, ast.While):
+            value = constant_of(node.test, solid, unit)
+            if value is not UNKNOWN and not value and not node.orelse:
                 yield delete(unit, [node])
-            if isinstance(node, ast.stmt) and not isinstance(unit.parents[node], ast.Module):
-                yield without_unreachable(unit, node)
+        elif isinstance(node, ast.With):
+            yield folded_with(unit, node)
+        elif isinstance(node, ast.For) and not node.orelse and is_empty_literal(node.iter):
+            yield delete(unit, [node])
+        if isinstance(node, ast.stmt) and not isinstance(unit.parents[node], ast.Module):
+            yield without_unreachable(unit, node)
+
+
+@functools.lru_cache(maxsize=256)
+def parsed(expression: str) -> tuple[type, str, set[str]]:
+    """The kind of an expression, its tree in a form to compare, its names and attributes."""
+    tree = ast.parse(expression, mode="eval").body
+    words = {n.id for n in tree_nodes(tree) if isinstance(n, ast.Name)}
+    return type(tree), ast.dump(tree), words | {n.attr for n in tree_nodes(tree) if isinstance(n, ast.Attribute)}
 
 
 def is_stored(node: ast.AST) -> bool:
@@ -71,14 +92,16 @@ def is_empty_literal(node: ast.expr) -> bool:
     return isinstance(node, ast.Tuple | ast.List) and not node.elts
 
 
-def solid_names(program: Program) -> set[str]:
+def solid_names(program: Program) -> frozenset[str]:
     """The script's own functions and classes, and modules' names: they are never None, and always true."""
-    return {*program.functions(), *program.classes()} | {
-        node.name for unit in program.units for node in unit.tree.body if isinstance(node, FunctionNode | ast.ClassDef)
-    }
+    return frozenset(program.together(defined_names))
 
 
-def never_made(program: Program) -> set[str]:
+def defined_names(unit: Unit) -> set[str]:
+    return {node.name for node in unit.tree.body if isinstance(node, FunctionNode | ast.ClassDef)}
+
+
+def never_made(program: Program) -> frozenset[str]:
     """Classes of the library of which the script makes no object: they are only asked for, or annotate."""
     found = set()
     for name, (_, node) in program.classes().items():
@@ -86,7 +109,7 @@ def never_made(program: Program) -> set[str]:
         inner = [(u, n) for u, n in used if not any(a is node for a in u.up(n))]
         if all(is_asked_for(unit, use) for unit, use in inner) and len(inner) == len(used):
             found.add(name)
-    return found
+    return frozenset(found)
 
 
 def is_asked_for(unit: Unit, use: ast.Name) -> bool:
@@ -101,7 +124,7 @@ def is_asked_for(unit: Unit, use: ast.Name) -> bool:
     return False
 
 
-def constant_of(node: ast.expr, solid: set[str], unit: Unit) -> Any:
+def constant_of(node: ast.expr, solid: frozenset[str], unit: Unit) -> Any:
     """The value of an expression of constants; UNKNOWN for any other."""
     if isinstance(node, ast.Constant):
         return node.value
@@ -116,7 +139,7 @@ def constant_of(node: ast.expr, solid: set[str], unit: Unit) -> Any:
     return UNKNOWN
 
 
-def is_solid(node: ast.expr, solid: set[str], unit: Unit) -> bool:
+def is_solid(node: ast.expr, solid: frozenset[str], unit: Unit) -> bool:
     """Whether an expression is something that is not None, seen from its form alone, and only looks."""
     if isinstance(node, NEVER_NONE):
         return is_pure(node)
@@ -127,7 +150,7 @@ def is_solid(node: ast.expr, solid: set[str], unit: Unit) -> bool:
     return isinstance(node, ast.Constant) and node.value is not None
 
 
-def truth_of(node: ast.expr, solid: set[str], unit: Unit) -> bool | None:
+def truth_of(node: ast.expr, solid: frozenset[str], unit: Unit) -> bool | None:
     value = constant_of(node, solid, unit)
     if value is not UNKNOWN:
         return bool(value)
@@ -136,10 +159,12 @@ def truth_of(node: ast.expr, solid: set[str], unit: Unit) -> bool | None:
     return None
 
 
-def folded_expression(unit: Unit, node: ast.expr, known: Mapping[str, str], solid: set[str], never: set[str]) -> Change:
+def folded_expression(
+    unit: Unit, node: ast.expr, known: Mapping[type, Mapping[str, str]], solid: frozenset[str], never: frozenset[str]
+) -> Change:
     """One expression in a simpler form, if there is one."""
-    if known and ast.dump(node) in known:
-        return put(unit, node, known[ast.dump(node)])
+    if type(node) in known and (code := ast.dump(node)) in known[type(node)]:
+        return put(unit, node, known[type(node)][code])
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         value = compared(unit, node, solid)
         if value is not None:
@@ -167,7 +192,7 @@ def folded_expression(unit: Unit, node: ast.expr, known: Mapping[str, str], soli
     return []
 
 
-def calculated(unit: Unit, node: ast.BinOp, solid: set[str]) -> Change:
+def calculated(unit: Unit, node: ast.BinOp, solid: frozenset[str]) -> Change:
     """Sums and products of numbers, and of 0 with what `range` counts."""
     one, two = constant_of(node.left, solid, unit), constant_of(node.right, solid, unit)
     apply = ARITHMETIC.get(type(node.op))
@@ -195,8 +220,8 @@ def counts(unit: Unit, node: ast.expr) -> bool:
     scope = unit.binder(node, node.id)
     if not isinstance(scope, FunctionNode):
         return False
-    stores = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == node.id and is_stored(n)]
-    given = [a for a in ast.walk(scope.args) if isinstance(a, ast.arg) and a.arg == node.id]
+    stores = [n for n in tree_nodes(scope) if isinstance(n, ast.Name) and n.id == node.id and is_stored(n)]
+    given = [a for a in tree_nodes(scope.args) if isinstance(a, ast.arg) and a.arg == node.id]
     if given:
         return not stores and isinstance(given[0].annotation, ast.Name) and given[0].annotation.id == "int"
     loops = [unit.parents[n] for n in stores]
@@ -219,7 +244,7 @@ def same_code(one: ast.AST, two: ast.AST) -> bool:
     return ast.dump(one) == ast.dump(two)
 
 
-def compared(unit: Unit, node: ast.Compare, solid: set[str]) -> bool | None:
+def compared(unit: Unit, node: ast.Compare, solid: frozenset[str]) -> bool | None:
     left, op, right = node.left, node.ops[0], node.comparators[0]
     one, two = constant_of(left, solid, unit), constant_of(right, solid, unit)
     if one is not UNKNOWN and two is not UNKNOWN:
@@ -237,7 +262,7 @@ def compared(unit: Unit, node: ast.Compare, solid: set[str]) -> bool | None:
     return None
 
 
-def folded_chain(unit: Unit, node: ast.BoolOp, solid: set[str]) -> Change:
+def folded_chain(unit: Unit, node: ast.BoolOp, solid: frozenset[str]) -> Change:
     """`and`, `or`: parts that decide nothing go, and what comes after one that decides all."""
     deciding = isinstance(node.op, ast.Or)  # `or` is decided by something true
     as_test = is_condition(unit, node)
@@ -281,7 +306,7 @@ def is_condition(unit: Unit, node: ast.expr) -> bool:
     return isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not)
 
 
-def folded_call(unit: Unit, node: ast.Call, solid: set[str], never: set[str]) -> Change:
+def folded_call(unit: Unit, node: ast.Call, solid: frozenset[str], never: frozenset[str]) -> Change:
     if dotted_name(node.func) == "isinstance" and len(node.args) == 2 and is_pure(node.args[0]):
         value = constant_of(node.args[0], solid, unit)
         names = union_names(node.args[1])
@@ -369,6 +394,6 @@ def without_unreachable(unit: Unit, node: ast.stmt) -> Change:
     except LookupError:
         return []
     rest = block[block.index(node) + 1 :]
-    if any(isinstance(n, ast.Yield | ast.YieldFrom) for s in rest for n in ast.walk(s)):
+    if any(isinstance(n, ast.Yield | ast.YieldFrom) for s in rest for n in tree_nodes(s)):
         return []
     return delete(unit, rest) if rest else []

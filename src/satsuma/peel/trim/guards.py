@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from satsuma.peel.trim.caught import is_doomed, raises_to_keep
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program, changes_of
 from satsuma.peel.trim.purity import dotted_name, is_test
 from satsuma.peel.trim.statements import (
     block_text,
@@ -22,6 +22,7 @@ from satsuma.peel.trim.statements import (
     stands_alone,
     terminates,
 )
+from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
 
 WARNERS = ("warnings.warn", "warn_user")
 SPELLERS = ("spelled", "spelled_class")  # decorators that only make better messages
@@ -29,23 +30,26 @@ SPELLERS = ("spelled", "spelled_class")  # decorators that only make better mess
 
 def guards(program: Program) -> Iterator[Change]:
     """Edits that take refusals away."""
-    kept = raises_to_keep(program)
-    empty = empty_functions(program)
+    kept, empty = raises_to_keep(program), empty_functions(program)
     for unit in program.library:
-        for node in unit.nodes:
-            if isinstance(node, ast.Assert):
+        yield from unit.once(changes_of, guards_of_unit, kept.intersection(unit.all(ast.Raise)), empty & unit.words)
+
+
+def guards_of_unit(unit: Unit, kept: frozenset[ast.Raise], empty: frozenset[str]) -> Iterator[Change]:
+    for node in unit.nodes:
+        if isinstance(node, ast.Assert):
+            yield delete(unit, [node])
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            if dotted_name(node.value.func) in WARNERS or says_nothing(unit, node.value, empty):
                 yield delete(unit, [node])
-            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                if dotted_name(node.value.func) in WARNERS or says_nothing(unit, node.value, empty):
-                    yield delete(unit, [node])
-            elif isinstance(node, ast.If):
-                yield without_doomed_branch(unit, node, kept)
-            elif isinstance(node, ast.Try):
-                yield without_handlers(unit, node, kept)
-            elif isinstance(node, FunctionNode):
-                yield without_doomed_end(unit, node, kept)
-            if isinstance(node, FunctionNode | ast.ClassDef):
-                yield from without_spellers(unit, node)
+        elif isinstance(node, ast.If):
+            yield without_doomed_branch(unit, node, kept)
+        elif isinstance(node, ast.Try):
+            yield without_handlers(unit, node, kept)
+        elif isinstance(node, FunctionNode):
+            yield without_doomed_end(unit, node, kept)
+        if isinstance(node, FunctionNode | ast.ClassDef):
+            yield from without_spellers(unit, node)
 
 
 def without_spellers(unit: Unit, node: FunctionNode | ast.ClassDef) -> Iterator[Change]:
@@ -55,23 +59,23 @@ def without_spellers(unit: Unit, node: FunctionNode | ast.ClassDef) -> Iterator[
             yield [Edit(unit, line_start(unit, start), line_end(unit, end) + 1, "")]
 
 
-def empty_functions(program: Program) -> set[str]:
+def empty_functions(program: Program) -> frozenset[str]:
     """Functions in which nothing is left to do."""
-    return {
+    return frozenset(
         name
         for name, (unit, node) in program.functions().items()
         if unit.kind != "main" and not node.decorator_list and not body_of(node)
-    }
+    )
 
 
-def says_nothing(unit: Unit, call: ast.Call, empty: set[str]) -> bool:
+def says_nothing(unit: Unit, call: ast.Call, empty: frozenset[str]) -> bool:
     """Whether a call is one of an empty function, with arguments that only look."""
     if not (isinstance(call.func, ast.Name) and call.func.id in empty and unit.binder(call, call.func.id) is None):
         return False
     return all(is_test(a) for a in call.args) and all(is_test(k.value) for k in call.keywords)
 
 
-def without_doomed_branch(unit: Unit, node: ast.If, kept: set[ast.Raise]) -> Change:
+def without_doomed_branch(unit: Unit, node: ast.If, kept: frozenset[ast.Raise]) -> Change:
     """An `if` of which one side only raises always takes the other."""
     if not is_test(node.test):
         return []
@@ -82,11 +86,11 @@ def without_doomed_branch(unit: Unit, node: ast.If, kept: set[ast.Raise]) -> Cha
     return []
 
 
-def without_handlers(unit: Unit, node: ast.Try, kept: set[ast.Raise]) -> Change:
+def without_handlers(unit: Unit, node: ast.Try, kept: frozenset[ast.Raise]) -> Change:
     """Handlers that only raise go, and the `try` with the last of them."""
     gone: list[ast.ExceptHandler] = []
     for handler in reversed(node.handlers):  # a later one would catch what an earlier one no longer does
-        bare = {n for n in ast.walk(handler) if isinstance(n, ast.Raise) and n.exc is None}  # hands on the same error
+        bare = {n for n in tree_nodes(handler) if isinstance(n, ast.Raise) and n.exc is None}  # hands on the same error
         if not is_doomed(handler.body, kept - bare):
             break
         gone.append(handler)
@@ -112,13 +116,13 @@ def without_handlers(unit: Unit, node: ast.Try, kept: set[ast.Raise]) -> Change:
     return edits
 
 
-def without_doomed_end(unit: Unit, node: FunctionNode, kept: set[ast.Raise]) -> Change:
+def without_doomed_end(unit: Unit, node: FunctionNode, kept: frozenset[ast.Raise]) -> Change:
     """A function that ends in a `raise` after tests: the last test always holds. One that only raises does nothing."""
     body = body_of(node)
     doomed = 0
     while doomed < len(body) and is_doomed(body[-1 - doomed :], kept):
         doomed += 1
-    if not doomed or any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
+    if not doomed or any(isinstance(n, ast.Yield | ast.YieldFrom) for n in tree_nodes(node)):
         return []
     before = body[: len(body) - doomed]
     if not before:
@@ -128,6 +132,6 @@ def without_doomed_end(unit: Unit, node: FunctionNode, kept: set[ast.Raise]) -> 
         last = last.orelse[0]
     if isinstance(last, ast.If) and not last.orelse and is_test(last.test) and terminates(last.body):
         return [*decide_if(unit, last, True), *delete(unit, body[len(body) - doomed :])]
-    if any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(node)) and not terminates(before):
+    if any(isinstance(n, ast.Return) and n.value is not None for n in tree_nodes(node)) and not terminates(before):
         return []
     return delete(unit, body[len(body) - doomed :])

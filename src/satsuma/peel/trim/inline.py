@@ -7,9 +7,10 @@ from satsuma.peel.trim.calls import Site, drop_arguments, drop_parameters, signa
 from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.parameters import TRANSPARENT
-from satsuma.peel.trim.program import SCOPES, Change, Edit, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import dotted_name, is_pure, pure_functions
 from satsuma.peel.trim.statements import body_of, docstring_of, line_end, line_start
+from satsuma.peel.trim.unit import SCOPES, Unit, tree_nodes
 
 LONGEST = 100  # columns of an expression that still reads well in its place
 TRIVIAL = 45  # so short an expression goes to every place, a longer one only where there is a single one
@@ -26,7 +27,7 @@ def inlined(program: Program) -> Iterator[Change]:
             continue
         expression, as_value = body[0].value, isinstance(body[0], ast.Return)
         if isinstance(expression, ast.Yield | ast.YieldFrom) or any(
-            isinstance(n, ast.Name) and n.id == name for n in ast.walk(expression)
+            isinstance(n, ast.Name) and n.id == name for n in tree_nodes(expression)
         ):
             continue
         signature = signature_of(node)
@@ -52,7 +53,7 @@ def worth(unit: Unit, node: ast.FunctionDef, expression: ast.expr, count: int) -
 
 
 def placed(
-    site: Site, home: Unit, node: ast.FunctionDef, expression: ast.expr, as_value: bool, pure: set[str]
+    site: Site, home: Unit, node: ast.FunctionDef, expression: ast.expr, as_value: bool, pure: frozenset[str]
 ) -> Change | None:
     """The expression with a call's arguments in the call's place; None where that could change something."""
     unit, call = site.unit, site.call
@@ -61,7 +62,7 @@ def placed(
         return None
     if not as_value and not isinstance(unit.parents[call], ast.Expr):
         return None
-    if any(isinstance(n, ast.Name) and n.id == node.name for a in (*call.args, *call.keywords) for n in ast.walk(a)):
+    if any(isinstance(n, ast.Name) and n.id == node.name for a in (*call.args, *call.keywords) for n in tree_nodes(a)):
         return None  # calls within calls: the inner one first
     given = {}
     for name in signature.names:
@@ -72,7 +73,7 @@ def placed(
             return None
         given[name] = (where, value)
     uses = [
-        n for n in ast.walk(expression) if isinstance(n, ast.Name) and n.id in given and home.binder(n, n.id) is node
+        n for n in tree_nodes(expression) if isinstance(n, ast.Name) and n.id in given and home.binder(n, n.id) is node
     ]
     if not safe_order(home, expression, uses, given, pure) or captured(site, home, expression, uses, given):
         return None
@@ -99,7 +100,7 @@ def safe_order(
     expression: ast.expr,
     uses: list[ast.Name],
     given: dict[str, tuple[Unit, ast.expr]],
-    pure: set[str],
+    pure: frozenset[str],
 ) -> bool:
     """Whether each argument is still worked out once, and before whatever it was worked out before."""
     impure = [name for name, (_, value) in given.items() if not is_pure(value, pure)]
@@ -116,7 +117,7 @@ def safe_order(
         if simple:
             continue
         for use in own:
-            around = [n for n in home.up(use) if n in set(ast.walk(expression))]
+            around = [n for n in home.up(use) if n in set(tree_nodes(expression))]
             if any(isinstance(n, SCOPES) for n in around) and not is_pure(expression, pure):
                 return False
             if name in impure and any(isinstance(n, (ast.IfExp, ast.BoolOp, *SCOPES)) for n in around):
@@ -125,7 +126,7 @@ def safe_order(
                 return False
             before = [
                 n
-                for n in ast.walk(expression)
+                for n in tree_nodes(expression)
                 if isinstance(n, ast.Call) and n not in around and home.span(n)[0] < home.span(use)[0]
             ]
             if not all(is_pure(n, pure) for n in before):
@@ -142,17 +143,17 @@ def captured(
 ) -> bool:
     """Whether a name would mean something else in its new place."""
     inner: set[str] = set()
-    for n in ast.walk(expression):
+    for n in tree_nodes(expression):
         if isinstance(n, SCOPES):
             inner |= home.bound[n]
         if isinstance(n, ast.NamedExpr | ast.Await):
             return True
-    for n in ast.walk(expression):
+    for n in tree_nodes(expression):
         shared = isinstance(n, ast.Name) and n not in uses and home.binder(n, n.id) is None
         if isinstance(n, ast.Name) and shared and site.unit.binder(site.call, n.id) is not None:
             return True
     for where, value in given.values():
-        for n in ast.walk(value):
+        for n in tree_nodes(value):
             if isinstance(n, ast.Name) and n.id in inner:
                 return True
             default = where is home and value not in site.given.values()
@@ -173,7 +174,7 @@ def unread_parameters(program: Program) -> Iterator[Change]:
         sites, escapes = sites_of(program, name, signature)
         if escapes or not sites or any(site.unseen or site.partial for site in sites):
             continue
-        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        read = {n.id for n in tree_nodes(node) if isinstance(n, ast.Name)}
         gone = {p for p in signature.names if p not in read}
         if signature.vararg:
             gone -= set(signature.positional)
@@ -196,7 +197,7 @@ def unread_results(program: Program) -> Iterator[Change]:
         if (
             name == "main"
             or node.decorator_list
-            or any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node))
+            or any(isinstance(n, ast.Yield | ast.YieldFrom) for n in tree_nodes(node))
         ):
             continue
         sites, escapes = sites_of(program, name, signature_of(node))
@@ -204,8 +205,8 @@ def unread_results(program: Program) -> Iterator[Change]:
             continue
         if not all(isinstance(site.unit.parents[site.call], ast.Expr) for site in sites):
             continue
-        inner = {n for f in ast.walk(node) if isinstance(f, SCOPES) and f is not node for n in ast.walk(f)}
-        returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None and n not in inner]
+        inner = {n for f in tree_nodes(node) if isinstance(f, SCOPES) and f is not node for n in tree_nodes(f)}
+        returns = [n for n in tree_nodes(node) if isinstance(n, ast.Return) and n.value is not None and n not in inner]
         edits = []
         for n in returns:
             if n.value is not None and is_pure(n.value, pure):

@@ -5,25 +5,28 @@ from collections.abc import Iterator
 
 from satsuma.peel.trim.expressions import put
 from satsuma.peel.trim.parameters import is_constant
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import is_pure, pure_functions
 from satsuma.peel.trim.statements import block_of, delete
+from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
 
 
 def local_names(program: Program) -> Iterator[Change]:
     """Edits that spread constants and drop what is not read."""
-    pure = pure_functions(program) | set(plain_records(program))
-    for unit in program.library:
-        for node in unit.nodes:
-            if isinstance(node, FunctionNode):
-                table = NameTable(unit, node)
-                for name in sorted(table.stores):
-                    yield (
-                        spread_constant(table, name)
-                        or spread_alias(table, name)
-                        or returned_at_once(table, name)
-                        or unread(table, name, pure)
-                    )
+    return program.each(names_of_unit, pure_functions(program).union(plain_records(program)))
+
+
+def names_of_unit(unit: Unit, pure: frozenset[str]) -> Iterator[Change]:
+    for node in unit.nodes:
+        if isinstance(node, FunctionNode):
+            table = NameTable(unit, node)
+            for name in sorted(table.stores):
+                yield (
+                    spread_constant(table, name)
+                    or spread_alias(table, name)
+                    or returned_at_once(table, name)
+                    or unread(table, name, pure)
+                )
 
 
 def plain_records(program: Program) -> Iterator[str]:
@@ -39,11 +42,11 @@ class NameTable:
 
     def __init__(self, unit: Unit, node: FunctionNode) -> None:
         self.unit, self.node = unit, node
-        self.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+        self.parameters = {a.arg for a in tree_nodes(node.args) if isinstance(a, ast.arg)}
         self.stores: dict[str, list[ast.AST]] = {}
         self.loads: dict[str, list[ast.Name]] = {}
-        shared = {n for s in ast.walk(node) if isinstance(s, ast.Global | ast.Nonlocal) for n in s.names}
-        for n in ast.walk(node):
+        shared = {n for s in tree_nodes(node) if isinstance(s, ast.Global | ast.Nonlocal) for n in s.names}
+        for n in tree_nodes(node):
             if isinstance(n, ast.Name):
                 if not isinstance(n.ctx, ast.Load):
                     if unit.binding_scope(n) is node:
@@ -75,7 +78,7 @@ class NameTable:
         """Whether every read of a name comes after a statement, in its block or below."""
         block = block_of(self.unit, statement)
         after = block[block.index(statement) + 1 :]
-        below = {n for s in after for n in ast.walk(s)}
+        below = {n for s in after for n in tree_nodes(s)}
         return all(load in below for load in self.loads.get(name, ()))
 
 
@@ -141,7 +144,7 @@ def spread_alias(table: NameTable, name: str) -> Change:
 
 def replaced(table: NameTable, loads: list[ast.Name], text: str, statement: ast.stmt) -> Change:
     unit = table.unit
-    names = {n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
+    names = {n.id for n in tree_nodes(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
     edits: list[Edit] = []
     for load in loads:
         if not unit.editable(load) or ('"' in text and load in unit.in_f_strings):
@@ -155,7 +158,7 @@ def replaced(table: NameTable, loads: list[ast.Name], text: str, statement: ast.
     return [*edits, *delete(unit, [statement])]
 
 
-def unread(table: NameTable, name: str, pure: set[str]) -> Change:
+def unread(table: NameTable, name: str, pure: frozenset[str]) -> Change:
     """A variable that nobody reads goes; what has an effect on the right stays as a statement."""
     unit = table.unit
     if name in table.parameters or any(not feeds_itself(unit, load, name, pure) for load in table.loads.get(name, ())):
@@ -186,7 +189,7 @@ def unread(table: NameTable, name: str, pure: set[str]) -> Change:
     return edits
 
 
-def feeds_itself(unit: Unit, load: ast.Name, name: str, pure: set[str]) -> bool:
+def feeds_itself(unit: Unit, load: ast.Name, name: str, pure: frozenset[str]) -> bool:
     """Whether a read only serves to set the same variable, as in `highest = max(highest, rate)`."""
     for above in unit.up(load):
         if isinstance(above, ast.Assign):
@@ -218,7 +221,7 @@ def single_target(parent: ast.Assign | ast.AnnAssign) -> ast.AST | None:
     return parent.targets[0] if len(parent.targets) == 1 else None
 
 
-def shorter_tuple(unit: Unit, targets: ast.Tuple, store: ast.AST, pure: set[str]) -> list[Edit]:
+def shorter_tuple(unit: Unit, targets: ast.Tuple, store: ast.AST, pure: frozenset[str]) -> list[Edit]:
     """`a, b = x, y` without `b`, where `y` only looks."""
     parent = unit.parents[targets]
     if not isinstance(parent, ast.Assign) or len(parent.targets) != 1 or parent.targets[0] is not targets:

@@ -1,6 +1,7 @@
 """Parameters that get the same constant from every caller become that constant."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ from satsuma.peel.trim.calls import (
 )
 from satsuma.peel.trim.documents import without_descriptions
 from satsuma.peel.trim.expressions import put
-from satsuma.peel.trim.program import Change, Edit, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import dotted_name
+from satsuma.peel.trim.unit import Unit, tree_nodes
 
 TRANSPARENT = ("contextmanager", "contextlib.contextmanager", "torch.no_grad", "torch.inference_mode")
 
@@ -95,12 +97,14 @@ def own_methods(program: Program, unit: Unit, cls: ast.ClassDef) -> Iterator[Cal
             mine = where is unit and where.inside(use, cls) and dotted_name(use.value) == "self"
             if mine and isinstance(parent, ast.Call) and parent.func is use:
                 sites.append(site_of(where, parent, signature, partial=False))
-        others = sum(
-            1 for _, (_, c) in program.classes().items() for n in c.body
-            if isinstance(n, ast.FunctionDef) and n.name == node.name
-        )  # fmt: skip
-        if len(sites) == len(uses) and uses and node.name not in program.quoted() and others == 1 and not cls.bases:
+        alone = program.once(method_counts)[node.name] == 1
+        if len(sites) == len(uses) and uses and node.name not in program.quoted() and alone and not cls.bases:
             yield Callee(unit, node, signature, sites, escapes=False)
+
+
+def method_counts(program: Program) -> Counter[str]:
+    """How many classes of the library have a method of each name."""
+    return Counter(n.name for _, c in program.classes().values() for n in c.body if isinstance(n, ast.FunctionDef))
 
 
 def dropped(program: Program, callee: Callee, unseen: set[str]) -> Change:
@@ -125,7 +129,7 @@ def dropped(program: Program, callee: Callee, unseen: set[str]) -> Change:
         if less is None:
             return []
         edits += less
-    return [*edits, *without_descriptions(unit, node, set(values))]
+    return [*edits, *without_descriptions(unit, node, set(values), values)]
 
 
 def substituted(unit: Unit, use: ast.Name, text: str) -> list[Edit]:
@@ -139,7 +143,7 @@ def reads(unit: Unit, node: ast.FunctionDef) -> list[ast.Name]:
     """Where the parameters of a function are read in its body."""
     return [
         n
-        for n in ast.walk(node)
+        for n in tree_nodes(node)
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and unit.binder(n, n.id) is node
     ]
 
@@ -147,12 +151,12 @@ def reads(unit: Unit, node: ast.FunctionDef) -> list[ast.Name]:
 def substitutable(callee: Callee, name: str, text: str) -> bool:
     """Whether `text` means the same at every place where the parameter is read, and the parameter is never set."""
     unit, node = callee.unit, callee.node
-    for n in ast.walk(node):
+    for n in tree_nodes(node):
         if isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load):
             return False
         if isinstance(n, ast.ExceptHandler | ast.Global | ast.Nonlocal) and name in ast.dump(n):
             return False
-    roots = {n.id for n in ast.walk(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
+    roots = {n.id for n in tree_nodes(ast.parse(text, mode="eval")) if isinstance(n, ast.Name)}
     for use in reads(unit, node):
         if use.id != name:
             continue

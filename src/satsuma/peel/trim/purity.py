@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Collection
 
-from satsuma.peel.trim.program import FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Program
+from satsuma.peel.trim.unit import once_a_node, tree_nodes
 
 PURE_BUILTINS = frozenset(
     [
@@ -121,24 +122,35 @@ def dotted_name(node: ast.AST) -> str:
     return ""
 
 
-def is_pure(node: ast.AST, pure: Collection[str] = (), keep: Collection[str] = ()) -> bool:
+def is_pure(node: ast.AST, pure: Collection[str] = ()) -> bool:
     """Whether an expression changes nothing and draws nothing. `pure`: names of functions that are known to be so."""
-    for n in ast.walk(node):
+    needs = pure_if(node)
+    return needs is not None and all(name in pure for name in needs)
+
+
+@once_a_node
+def pure_if(node: ast.AST) -> set[str] | None:
+    """The names of the functions that have to be pure for an expression to be so; None if it is not in any case."""
+    needs: set[str] = set()
+    for n in tree_nodes(node):
         if isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
-            return False
+            return None
         if isinstance(n, ast.Call):
             name = dotted_name(n.func)
-            if name in PURE_CALLS or (name in PURE_BUILTINS and "." not in name) or name in pure:
+            if name in PURE_CALLS or name in PURE_BUILTINS:
                 continue
             if isinstance(n.func, ast.Attribute) and n.func.attr in PURE_METHODS:
                 continue
-            return False
-    return True
+            if not name:
+                return None
+            needs.add(name)
+    return needs
 
 
+@once_a_node
 def is_test(node: ast.AST) -> bool:
     """Whether a condition only looks, as conditions do here: it may call, but neither draws, takes nor binds."""
-    for n in ast.walk(node):
+    for n in tree_nodes(node):
         if isinstance(n, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
             return False
         if isinstance(n, ast.Call):
@@ -148,29 +160,33 @@ def is_test(node: ast.AST) -> bool:
     return True
 
 
-def pure_functions(program: Program) -> set[str]:
+def pure_functions(program: Program) -> frozenset[str]:
     """The library's functions that only compute a value from what they are given."""
-    return program.remembered("pure", find_pure_functions)
+    return program.once(find_pure_functions)
 
 
-def find_pure_functions(program: Program) -> set[str]:
-    functions = program.functions()
+def find_pure_functions(program: Program) -> frozenset[str]:
+    needs = {name: function_needs(node) for name, (unit, node) in program.functions().items() if unit.kind != "main"}
     found: set[str] = set()
     while True:
-        more = {
-            name
-            for name, (unit, node) in functions.items()
-            if name not in found and unit.kind != "main" and only_computes(unit, node, found)
-        }
+        more = {name for name, needed in needs.items() if needed is not None and needed <= found} - found
         if not more:
-            return found
+            return frozenset(found)
         found |= more
 
 
-def only_computes(unit: Unit, node: FunctionNode, pure: Collection[str]) -> bool:
+@once_a_node
+def function_needs(node: ast.AST) -> set[str] | None:
+    """The functions that have to be pure for this one only to compute a value; None if it does more in any case."""
+    assert isinstance(node, ast.FunctionDef)
+    return pure_if(ast.Module(node.body, [])) if only_computes(node) else None
+
+
+def only_computes(node: ast.FunctionDef) -> bool:
+    """Whether the statements of a function only compute, its calls aside."""
     if node.decorator_list:
         return False
-    for n in ast.walk(node):
+    for n in tree_nodes(node):
         if isinstance(n, ast.stmt) and not isinstance(
             n,
             ast.FunctionDef | ast.Return | ast.Assign | ast.AnnAssign | ast.If | ast.For | ast.Expr | ast.Pass
@@ -185,4 +201,4 @@ def only_computes(unit: Unit, node: FunctionNode, pure: Collection[str]) -> bool
             return False
         if isinstance(n, ast.Expr) and not isinstance(n.value, ast.Constant):
             return False
-    return all(is_pure(s, pure) for s in node.body)
+    return True

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from satsuma.peel.trim.calls import argument_rows, parameter_rows, signature_of
 from satsuma.peel.trim.parameters import is_constant
-from satsuma.peel.trim.program import Change, Edit, Program, Unit, all_args
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.statements import line_start, stands_alone
+from satsuma.peel.trim.unit import Unit, all_args, tree_nodes
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ def builder_of(unit: Unit, use: ast.Name) -> Reader:
 def gather(reader: Reader, fields: dict[str, ast.expr | None]) -> None:
     """Find every use of the record in a function; NotPlainError for one that is neither a field nor an argument."""
     unit = reader.unit
-    for n in ast.walk(reader.node):
+    for n in tree_nodes(reader.node):
         if isinstance(n, ast.arg) and n.arg == reader.name and reader.build is not None:
             raise NotPlainError
         if not isinstance(n, ast.Name) or n.id != reader.name:
@@ -175,9 +176,9 @@ def settle_fields(readers: dict[str, Reader], everyone: list[Reader]) -> None:
 
 def choose_names(reader: Reader, fields: dict[str, ast.expr | None]) -> None:
     """A field keeps its name, unless that means something else in the function: then it is `run_name`."""
-    taken = {n.id for n in ast.walk(reader.node) if isinstance(n, ast.Name)}
-    taken |= {n.arg for n in ast.walk(reader.node) if isinstance(n, ast.arg)}
-    taken |= {n.name for n in ast.walk(reader.node) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    taken = {n.id for n in tree_nodes(reader.node) if isinstance(n, ast.Name)}
+    taken |= {n.arg for n in tree_nodes(reader.node) if isinstance(n, ast.arg)}
+    taken |= {n.name for n in tree_nodes(reader.node) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     for name in fields:
         plain = name not in taken or overwritten_last(reader, name)
         if reader.build is not None and name in taken:
@@ -197,7 +198,7 @@ def is_same_value(reader: Reader, name: str) -> bool:
         return False
     if any(write.attr == name for write in reader.writes):
         return False
-    stores = [n for n in ast.walk(reader.node) if isinstance(n, ast.Name) and n.id == name and not is_load(n)]
+    stores = [n for n in tree_nodes(reader.node) if isinstance(n, ast.Name) and n.id == name and not is_load(n)]
     arguments = sum(a.arg == name for a in all_args(reader.node.args))
     return len(stores) + arguments == 1 and all(reader.unit.scope_of(n) is reader.node for n in stores)
 
@@ -214,7 +215,7 @@ def overwritten_last(reader: Reader, name: str) -> bool:
     if reader.build is not None or reader.writes:
         return False
     unit, node = reader.unit, reader.node
-    uses = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name]
+    uses = [n for n in tree_nodes(node) if isinstance(n, ast.Name) and n.id == name]
     if any(a.arg == name for a in all_args(node.args)) or any(unit.scope_of(n) is not node for n in uses):
         return False
     stores = [n for n in uses if not is_load(n)]
@@ -278,7 +279,7 @@ def unbuilt(home: Unit, reader: Reader, fields: dict[str, ast.expr | None]) -> l
         raise NotPlainError
     for name, value in keywords.items():
         assert name is not None
-        if any(isinstance(n, ast.Name) and n.id == reader.name for n in ast.walk(value)):
+        if any(isinstance(n, ast.Name) and n.id == reader.name for n in tree_nodes(value)):
             raise NotPlainError
         own = isinstance(value, ast.Name) and value.id == reader.names[name]
         if not own:

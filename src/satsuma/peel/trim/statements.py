@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Sequence
 
-from satsuma.peel.trim.program import Edit, FunctionNode, Unit
+from satsuma.peel.trim.program import Edit
+from satsuma.peel.trim.unit import FunctionNode, Unit
 
 BLOCKS = ("body", "orelse", "finalbody")
 

@@ -4,43 +4,46 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import is_pure, is_test, pure_functions
 from satsuma.peel.trim.statements import decide_if, delete, drop_else, is_elif, replace_by_block
+from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
 
 ATOMS = (ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript)
 
 
 def tidied(program: Program) -> Iterator[Change]:
     """Edits that change nothing but the look."""
-    pure = pure_functions(program)
-    for unit in program.library:
-        for node in unit.nodes:
-            if isinstance(node, FunctionNode):
-                yield needless_return(unit, node)
-            elif isinstance(node, ast.If):
-                yield tidied_if(unit, node)
-            elif isinstance(node, ast.Pass):
-                yield needless_pass(unit, node)
-            elif isinstance(node, ast.For | ast.While | ast.Try) and node.orelse and is_nothing(node.orelse):
-                yield drop_else(unit, node)
-            elif isinstance(node, ast.For) and is_nothing(node.body) and not node.orelse:
-                if is_pure(node.iter) and not used_later(unit, node):
-                    yield delete(unit, [node])
-            elif isinstance(node, ast.Try) and is_nothing(node.body) and not node.finalbody and not node.orelse:
+    return program.each(tidied_unit, pure_functions(program))
+
+
+def tidied_unit(unit: Unit, pure: frozenset[str]) -> Iterator[Change]:
+    for node in unit.nodes:
+        if isinstance(node, FunctionNode):
+            yield needless_return(unit, node)
+        elif isinstance(node, ast.If):
+            yield tidied_if(unit, node)
+        elif isinstance(node, ast.Pass):
+            yield needless_pass(unit, node)
+        elif isinstance(node, ast.For | ast.While | ast.Try) and node.orelse and is_nothing(node.orelse):
+            yield drop_else(unit, node)
+        elif isinstance(node, ast.For) and is_nothing(node.body) and not node.orelse:
+            if is_pure(node.iter) and not used_later(unit, node):
                 yield delete(unit, [node])
-            elif isinstance(node, ast.Try) and node.finalbody and is_nothing(node.finalbody) and not node.handlers:
-                yield replace_by_block(unit, node, node.body)
-            elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring_of(unit, node):
-                if not (isinstance(node.value, ast.Constant) and node.value.value is ...):
-                    yield delete(unit, [node])
-            elif isinstance(node, ATOMS) and unit.editable(node) and node not in unit.in_f_strings:
-                yield without_brackets(unit, node)
+        elif isinstance(node, ast.Try) and is_nothing(node.body) and not node.finalbody and not node.orelse:
+            yield delete(unit, [node])
+        elif isinstance(node, ast.Try) and node.finalbody and is_nothing(node.finalbody) and not node.handlers:
+            yield replace_by_block(unit, node, node.body)
+        elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring_of(unit, node):
+            if not (isinstance(node.value, ast.Constant) and node.value.value is ...):
+                yield delete(unit, [node])
+        elif isinstance(node, ATOMS) and unit.editable(node) and node not in unit.in_f_strings:
+            yield without_brackets(unit, node)
 
 
 def needless_return(unit: Unit, node: FunctionNode) -> Change:
     """A bare `return` at the end of a function that gives nothing, also at the end of an `if` there."""
-    if any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(node)):
+    if any(isinstance(n, ast.Return) and n.value is not None for n in tree_nodes(node)):
         return []
     last: ast.stmt = node.body[-1]
     while isinstance(last, ast.If):
@@ -57,8 +60,8 @@ def is_docstring_of(unit: Unit, node: ast.Expr) -> bool:
 
 
 def used_later(unit: Unit, loop: ast.For) -> bool:
-    names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-    inside = set(ast.walk(loop))
+    names = {n.id for n in tree_nodes(loop.target) if isinstance(n, ast.Name)}
+    inside = set(tree_nodes(loop))
     return any(isinstance(n, ast.Name) and n.id in names and n not in inside for n in unit.nodes)
 
 

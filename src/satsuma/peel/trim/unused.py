@@ -3,9 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from satsuma.peel.trim.program import Change, Edit, FunctionNode, Program, Unit, bound_names
+from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import dotted_name
 from satsuma.peel.trim.statements import body_of, delete
+from satsuma.peel.trim.unit import FunctionNode, Unit, bound_names, quoted_words, tree_nodes
 
 KEPT_METHODS = ("forward", "extra_repr")  # called by torch
 NEVER_CALLED = ("__repr__", "__reduce__", "__getstate__", "__setstate__", "extra_repr", "__del__")
@@ -17,14 +18,14 @@ def unused_units(program: Program) -> bool:
     queue = [unit for unit in program.units if unit.own or unit.kind == "main"]
     reached = set(queue)
     while queue:
-        for name in names_read(queue.pop()):
+        for name in queue.pop().once(names_read):
             unit = owner.get(name)
             if unit is not None and unit not in reached:
                 reached.add(unit)
                 queue.append(unit)
     gone = [unit for unit in program.units if unit not in reached and unit.text]
     for unit in gone:
-        program.rewrite(unit, "")
+        program.put(unit.with_text(""))
     return bool(gone)
 
 
@@ -35,19 +36,19 @@ def top_names(unit: Unit) -> set[str]:
 def names_read(unit: Unit) -> set[str]:
     """Names of the script that a unit reads, those in quoted annotations included."""
     found = {n.id for n in unit.global_names}
-    for node in unit.nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node in unit.in_annotations:
+    for node in unit.all(ast.Constant):
+        if isinstance(node.value, str) and node in unit.in_annotations:
             try:
                 quoted = ast.parse(node.value, mode="eval")
             except SyntaxError:
                 continue
-            found |= {n.id for n in ast.walk(quoted) if isinstance(n, ast.Name)}
+            found |= {n.id for n in tree_nodes(quoted) if isinstance(n, ast.Name)}
     return found
 
 
 def unused_imports(program: Program) -> bool:
     """Drop imported names that nothing reads; True if there was one."""
-    read = {name for unit in program.units for name in names_read(unit)}
+    read = program.together(names_read)
     lines = []
     for line in program.imports:
         node = ast.parse(line).body[0]
@@ -63,32 +64,27 @@ def unused_imports(program: Program) -> bool:
             dots = "." * node.level if isinstance(node, ast.ImportFrom) else ""
             module = f"from {dots}{node.module or ''} import " if isinstance(node, ast.ImportFrom) else "import "
             lines.append(module + shown)
-    changed = lines != program.imports
+    if lines == program.imports:
+        return False
     program.imports = lines
-    return changed
+    program.found.clear()
+    return True
 
 
-def attributes_read(program: Program) -> set[str]:
-    """Every attribute that is read anywhere, and every word in quotes that may name one."""
-    found: set[str] = set()
-    for unit in program.units:
-        for node in unit.nodes:
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                found.add(node.attr)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-                found.add(node.value)
-            elif isinstance(node, ast.ImportFrom):
-                found.update(alias.name for alias in node.names)
-    return found
+def attributes_read(unit: Unit) -> set[str]:
+    """Every attribute that is read, and every word in quotes that may name one."""
+    found = {node.attr for node in unit.all(ast.Attribute) if isinstance(node.ctx, ast.Load)}
+    found |= {alias.name for node in unit.all(ast.ImportFrom) for alias in node.names}
+    return found | unit.once(quoted_words)
 
 
 def unused_members(program: Program) -> Iterator[Change]:
     """Methods and class constants that nobody asks for."""
-    read = attributes_read(program)
+    read = program.together(attributes_read)
     processes = any("multiprocessing" in line or "ProcessPool" in line for line in program.imports)
     processes = processes or any("multiprocessing" in unit.text or "pickle" in unit.text for unit in program.units)
     for unit in program.library:
-        for cls in [n for n in unit.nodes if isinstance(n, ast.ClassDef)]:
+        for cls in unit.all(ast.ClassDef):
             record = any("dataclass" in ast.dump(d) for d in cls.decorator_list)
             foreign = any(dotted_name(b) not in program.classes() for b in cls.bases)
             enum = any(
@@ -102,7 +98,7 @@ def unused_members(program: Program) -> Iterator[Change]:
                 elif isinstance(member, ast.Assign) and not enum:
                     names = [n for t in member.targets for n in bound_names(t)]
                     inside = any(isinstance(n, ast.Name) and n.id in names and n not in member.targets
-                                 for n in ast.walk(cls))  # fmt: skip
+                                 for n in tree_nodes(cls))  # fmt: skip
                     if names and not inside and not any(n in read or n.startswith("__") for n in names):
                         gone.append(member)
                 elif isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and member.value:
@@ -152,7 +148,7 @@ HOOKS = frozenset(
 
 def unused_tuple_names(program: Program) -> Iterator[Change]:
     """`A, B = 1, 2` at the top of the script without the names that nobody reads."""
-    read = {name for unit in program.units for name in names_read(unit)}
+    read = program.together(names_read)
     for unit in program.library:
         for node in unit.tree.body:
             if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Tuple):

@@ -1,0 +1,40 @@
+"""The command that a run was trained by, kept in its folder: what `--resume` and `rerun` repeat."""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from satsuma.errors import UserError
+from satsuma.train.checkpoint import write_whole
+
+if TYPE_CHECKING:
+    from satsuma.cli.train import TrainOptions
+
+COMMAND = "command.json"
+
+
+def write_command(path: Path, options: "TrainOptions", run_dir: Path) -> None:
+    """Write the data's place and all options of `satsuma train` into the run's folder."""
+    command = {"verb": "train", "path": str(path.absolute()), "options": dataclasses.asdict(options)}
+    write_whole(run_dir / COMMAND, (json.dumps(command, indent=1) + "\n").encode())
+
+
+def read_command(run_dir: Path) -> "tuple[Path, TrainOptions] | None":
+    """The data's place and the options; None for a run that was not trained by the command."""
+    from satsuma.cli.train import TrainOptions
+
+    file = run_dir / COMMAND
+    if not file.is_file():
+        return None
+    try:
+        command: Any = json.loads(file.read_text(encoding="utf-8"))
+        return Path(command["path"]), TrainOptions(**command["options"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not a command as `satsuma train` of this version writes it ({error})") from error
+
+
+def go_on(run_dir: Path) -> str:
+    """The command that goes on with a run."""
+    return f"satsuma train --resume {shlex.quote(str(run_dir))}"
