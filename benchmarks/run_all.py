@@ -11,6 +11,7 @@ from pathlib import Path
 SCRIPTS = (
     "start_up",
     "mlp_speed",
+    "peel_speed",
     "mnist_lessons",
     "colour",
     "warp_quality",

@@ -22,7 +22,7 @@ HOMES = {
     "satsuma.data.seeds": "set_seed",
     "satsuma.data.splitters": "ColSplitter FuncSplitter GrandparentSplitter GroupSplitter IndexSplitter ParentSplitter "
     "RandomSplitter StratifiedSplitter",
-    "satsuma.errors": "MissingExtraError ModelFileError SatsumaError UserError WeightsError",
+    "satsuma.errors": "MissingExtraError ModelFileError OutOfMemoryError SatsumaError UserError WeightsError",
     "satsuma.functional.activations": "leaky_relu log_softmax relu sigmoid softmax tanh",
     "satsuma.functional.label_metrics": "LabelReport accuracy_multi average_precision f1_multi f_beta label_report "
     "mean_average_precision",

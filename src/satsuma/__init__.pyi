@@ -30,6 +30,7 @@ from satsuma.data.splitters import StratifiedSplitter as StratifiedSplitter
 from satsuma.data.transforms import TrainingOnly as TrainingOnly
 from satsuma.errors import MissingExtraError as MissingExtraError
 from satsuma.errors import ModelFileError as ModelFileError
+from satsuma.errors import OutOfMemoryError as OutOfMemoryError
 from satsuma.errors import SatsumaError as SatsumaError
 from satsuma.errors import UserError as UserError
 from satsuma.errors import WeightsError as WeightsError

@@ -35,6 +35,10 @@ class PeelError(UserError):
     """A part of a run that no script can hold; the message names it, and says why and what to do."""
 
 
+class OutOfMemoryError(UserError, MemoryError, RuntimeError):
+    """Memory ran out while training or evaluating; the message says what was asked for and what to do."""
+
+
 class MissingExtraError(SatsumaError, ImportError):
     """An optional dependency is not installed; the message holds the `pip install` line that brings it."""
 

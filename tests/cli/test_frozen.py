@@ -9,8 +9,8 @@ FROZEN = {
     "demo": ["--folder", "--epochs", "--seed"],
     "train": [
         "path", *MODEL, "--epochs", "--freeze-epochs", "--lr", "--size", "--batch-size", "--valid-pct", "--augment",
-        "--mixup", "--early-stop", "--skip-unreadable", "--max-broken", "--seed", "--device", "--precision", "--workers", "--cache",
-        "--save-steps", "--save-minutes", "--resume", "--name", "--runs-dir",
+        "--mixup", "--early-stop", "--skip-unreadable", "--max-broken", "--seed", "--device", "--precision",
+        "--workers", "--cache", "--save-steps", "--save-minutes", "--resume", "--name", "--runs-dir",
     ],
     "rerun": ["run", "--name"],
     "lr-find": ["path", *MODEL, "--size", "--batch-size", "--seed", "--device", "--output"],

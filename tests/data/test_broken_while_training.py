@@ -16,7 +16,7 @@ from tests.data.fakes import Pictures, Torn
 
 from satsuma.data.block import DataBlock
 from satsuma.data.blocks import CategoryBlock, TransformBlock
-from satsuma.data.broken import BrokenFiles, MendingMaker, allowed_broken
+from satsuma.data.broken import BrokenFiles, Mended, MendingMaker, allowed_broken
 from satsuma.data.getters import parent_label
 from satsuma.data.loader import DataLoader
 from satsuma.data.seeds import STAND_IN, mix_seed
@@ -24,7 +24,7 @@ from satsuma.data.splitters import RandomSplitter
 from satsuma.learner.learner import Learner
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.geometry import Flip
-from satsuma.vision.image import get_image_files
+from satsuma.vision.image import get_image_files, open_photo
 from satsuma.vision.loaders import ImageDataLoaders
 from satsuma.vision.normalize import Normalize
 
@@ -135,6 +135,25 @@ def test_a_file_that_is_put_back_is_read_again(folder):
     assert loader.broken.replaced == 1
 
 
+def test_a_file_that_is_whole_at_a_second_look_keeps_its_place(folder, monkeypatch):
+    """As one that is being written while it is read."""
+    loader = BLOCK.dataloaders(folder, bs=8, workers=0).train
+    before, _ = epoch_of(loader)
+    failures = [loader.dataset.items[placed(loader)[3]]] * 3  # of the batch, of the sample, of the look at it
+
+    def torn(value):
+        if value in failures:
+            failures.remove(value)
+            raise ValueError(f"{value}: damaged or cut off")
+        return open_photo(value)
+
+    monkeypatch.setattr("satsuma.vision.path.open_photo", torn)
+    found, texts = epoch_of(loader)
+    assert failures == texts == []
+    assert all(torch.equal(a, b) for a, b in zip(found, before, strict=True))
+    assert loader.broken.reasons == {}
+
+
 def test_beyond_the_share_the_run_stops_and_names_all(folder):
     loader = BLOCK.dataloaders(folder, bs=8, drop_last=False, workers=2, max_broken=0.05).train
     files = [loader.dataset.items[i] for i in placed(loader)[5:32:9]]
@@ -144,9 +163,7 @@ def test_beyond_the_share_the_run_stops_and_names_all(folder):
     epoch_of(loader)
     extra = loader.dataset.items[placed(loader)[40]]
     extra.write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"4 of 41 training files cannot be read any more, and 3 may"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"4 of 41 training files cannot be read any more, and 3 may") as caught:
         list(loader.epoch(3))
     assert all(f"  {file}: there is no such file" in str(caught.value) for file in files[:3])
     assert f"  {extra}: the file is empty (0 bytes)" in str(caught.value)
@@ -237,6 +254,14 @@ def test_one_batch_is_mended_too(folder):
     with pytest.warns(UserWarning, match="there is no such file"):
         x, _ = loader.one_batch()
     assert len(x) == 8
+
+
+def test_a_mended_batch_is_pinned_as_any():
+    class Part:
+        def pin_memory(self):
+            return "pinned"
+
+    assert Mended((Part(), 3), {"a": "gone"}, 1).pin_memory() == Mended(("pinned", 3), {"a": "gone"}, 1)
 
 
 def test_how_many_may_break():

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import satsuma as sm
 from satsuma.errors import ModelFileError
-from satsuma.ship.model_file import read_header
-from satsuma.train.checkpoint import read_tensors
+from satsuma.ship.model_file import DIGEST, KEY, digest_of_text, read_header
+from satsuma.train.checkpoint import CONTENTS_DIGEST, read_tensors
 from satsuma.train.resume_file import read_state, write_state
 
 N, D, K = 11, 3, 2
@@ -102,6 +104,15 @@ def outcome(load: Callable[[Path], Any], path: Path, expected: Any) -> str:
     assert type(refusal) in (ModelFileError, ValueError), repr(refusal)  # no subclass: a UnicodeError, say
     assert str(path) in str(refusal), refusal
     return "refused"
+
+
+def rewritten(good: Path, path: Path, text: str) -> Path:
+    """The file with another text as its header, whose digest fits: what an attacker can write."""
+    with safe_open(good, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata[CONTENTS_DIGEST]
+    save_file(load_file(good), path, {**metadata, KEY: text, DIGEST: digest_of_text(text)})
+    return path
 
 
 def header_end(raw: bytes) -> int:

@@ -1,6 +1,6 @@
 """Damaged model files and checkpoints: refused, naming the file, or loaded equal; never a crash, never code run.
 
-About 9,000 cases: prefixes of each file; bits flipped singly in every byte that says what is where, and at random
+About 10,000 cases: prefixes of each file; bits flipped singly in every byte that says what is where, and at random
 elsewhere; bytes put in, taken out, overwritten; blocks of zeros, as a disk leaves them; files joined.
 """
 

@@ -10,6 +10,7 @@ from satsuma.cli.train import finish, new_run_dir, trained_run
 from satsuma.errors import UserError
 from satsuma.learner.peeling import read_recipe
 from satsuma.learner.replay import repetition, replayed
+from satsuma.train.world import join_world
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -21,12 +22,19 @@ def run_resume(run_dir: Path) -> None:
 
 def run_rerun(run: Path, *, name: str | None) -> None:
     """Train a run again beside it, and say whether it came out the same. Exit code 1 if not."""
-    target = new_run_dir(run.absolute().parent, name or f"{run.absolute().name}-again", numbered=name is None)
+    world = join_world()
+    target = None
+    if world.rank == 0:
+        target = new_run_dir(run.absolute().parent, name or f"{run.absolute().name}-again", numbered=name is None)
+    target = world.first(target)
+    assert target is not None
     try:
         shown = target.relative_to(Path.cwd())
     except ValueError:
         shown = target
     again(run, shown, resume=False)
+    if world.rank:
+        return
     found = repetition(run, shown)
     console.print(f"{run} and {shown}: {found}", markup=False)
     if found.first_other is not None or found.same_weights is False:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from satsuma.cli.command_file import go_on, write_command
+from satsuma.cli.command_file import go_on, read_command, write_command
 from satsuma.cli.guess import guess_data
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.broken import MAX_BROKEN
@@ -31,6 +31,7 @@ from satsuma.nn.transfer import TransferModel
 from satsuma.train.early_stopping import EarlyStopping
 from satsuma.train.mixing import MixUp
 from satsuma.train.precision import PRECISIONS, pick_device
+from satsuma.train.world import join_world, restarts
 
 console = Console(highlight=False, soft_wrap=True)
 SCRATCH_LR, FINE_TUNE_LR = 0.003, 0.002
@@ -76,8 +77,23 @@ class TrainOptions:
 def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
     refuse_options(options)
-    run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
-    return trained_run(path, options, run_dir, resume=False)
+    world = join_world()
+    cut_off = cut_off_run(path, options, name, runs_dir) if world.rank == 0 and restarts() else None
+    run_dir = cut_off
+    if run_dir is None and world.rank == 0:
+        run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
+    run_dir, resume = world.first((run_dir, cut_off is not None))
+    assert run_dir is not None
+    return trained_run(path, options, run_dir, resume=resume)
+
+
+def cut_off_run(path: Path, options: TrainOptions, name: str | None, runs_dir: Path) -> Path | None:
+    """The newest run by this very command that has not come to its end; None if there is none."""
+    folders = [runs_dir / name] if name is not None else list(runs_dir.glob(f"{default_name(path)}-*"))
+    for folder in sorted(filter(Path.is_dir, folders), key=lambda f: f.stat().st_mtime, reverse=True):
+        if read_command(folder) == (path.absolute(), options) and not (folder / "model.safetensors").exists():
+            return folder
+    return None
 
 
 def trained_run(path: Path, options: TrainOptions, run_dir: Path, *, resume: bool) -> Learner:
@@ -87,7 +103,8 @@ def trained_run(path: Path, options: TrainOptions, run_dir: Path, *, resume: boo
     stopping = None
     if options.early_stop:
         stopping = EarlyStopping(monitor=monitored(learn), patience=options.early_stop)
-    write_command(path, options, run_dir)
+    if learn.world.rank == 0:
+        write_command(path, options, run_dir)
     interrupted = False
     try:
         if transfer:
@@ -239,10 +256,12 @@ def monitored(learn: Learner) -> str:
 
 
 def finish(learn: Learner, run_dir: Path) -> None:
-    """Write the model, the plots and the report of a run."""
+    """Write the model, the plots and the report of a run; of several processes, the first does."""
     if not learn.recorder.epochs:
         console.print("interrupted before the first step; nothing to save")
         raise typer.Exit(130)
+    if learn.world.rank:
+        return
     learn.export(run_dir / "model.safetensors")
     plots = {"loss.png": learn.recorder.plot_loss, "learning_rate.png": learn.recorder.plot_lr}
     if learn.metrics:

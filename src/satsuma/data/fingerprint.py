@@ -28,7 +28,7 @@ def data_fingerprint(dataset: Any) -> str:
         for tensor in getattr(dataset, "tensors", ()):
             if isinstance(tensor, Tensor):
                 found.update(f"{tensor.dtype} {list(tensor.shape)}\n".encode())
-                found.update(tensor_bytes(tensor))
+                found.update(looked_at_bytes(tensor))
     return found.hexdigest()[:16]
 
 
@@ -47,7 +47,7 @@ def item_text(item: Any) -> str:
     return f"{short(item)}\n"
 
 
-def tensor_bytes(tensor: Tensor) -> memoryview:
+def looked_at_bytes(tensor: Tensor) -> memoryview:
     """The bytes of a tensor, or of as many of its rows, evenly taken, as are not too much to read."""
     size = tensor.element_size() * tensor.numel()
     taken = tensor if size <= LARGEST else tensor[:: -(-size // LARGEST)]

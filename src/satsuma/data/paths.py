@@ -65,8 +65,8 @@ class PlainPath:
         self, value: Any, rng: np.random.Generator | None, frame: Any = None, out: np.ndarray | None = None
     ) -> tuple[torch.Tensor, Any]:
         part = self.block.load(value)
-        for transform, random in zip(self.steps.transforms, self.steps.random, strict=True):
-            part = called(transform, part, rng=rng) if random else called(transform, part)
+        for transform, draws in zip(self.steps.transforms, self.steps.random, strict=True):
+            part = called(transform, part, rng=rng) if draws else called(transform, part)
         return self.block.to_tensor(part), frame
 
     def walk(self, value: Any) -> Iterator[Any]:
@@ -74,9 +74,9 @@ class PlainPath:
         yield type(self.block).__name__
         part = self.block.load(value)
         yield part
-        for transform, random in zip(self.steps.transforms, self.steps.random, strict=True):
+        for transform, draws in zip(self.steps.transforms, self.steps.random, strict=True):
             yield part_label(transform)
-            part = transform(part, rng=None) if random else transform(part)
+            part = transform(part, rng=None) if draws else transform(part)
             yield part
         yield "to_tensor"
         yield self.block.to_tensor(part)

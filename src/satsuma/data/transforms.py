@@ -131,8 +131,8 @@ class BatchSteps:
 def on_batch(steps: Steps, values: Tensor, rng: Any) -> Tensor:
     """One position of a batch through its transforms; `ValueError` for one that gives no batch of as many samples."""
     n = len(values)
-    for transform, random in zip(steps.transforms, steps.random, strict=True):
-        values = transform(values, rng=rng) if random else transform(values)
+    for transform, draws in zip(steps.transforms, steps.random, strict=True):
+        values = transform(values, rng=rng) if draws else transform(values)
         if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != n:
             got = f"[{', '.join(map(str, values.shape))}]" if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(

@@ -117,6 +117,21 @@ def refuse_not_positive(**settings: Any) -> None:
             raise TypeError(f"Learner: {name} is a number of {counted}, a whole number, got {value!r}")
 
 
+def given_micro(micro: int | str | None) -> int | None:
+    """`micro` to begin with; `ValueError` for a word that is not "auto"."""
+    if not isinstance(micro, str):
+        return micro
+    if micro != "auto":
+        raise ValueError(f'Learner: micro is a number of samples, "auto" or None, got {micro!r}')
+    return None
+
+
+def refuse_auto_micro(micro: int | str | None, processes: int) -> None:
+    """`ValueError` where several processes train together: one that ran out would leave the others waiting."""
+    if micro == "auto" and processes > 1:
+        raise ValueError('Learner: micro="auto" is for one process; give several the number of samples')
+
+
 def refuse_fine_tune(base_lr: Any, freeze_epochs: Any, lr_mult: Any) -> None:
     """`TypeError` or `ValueError` for what `fine_tune` cannot go by."""
     for name, value in (("base_lr", base_lr), ("lr_mult", lr_mult)):

@@ -20,7 +20,10 @@ from satsuma.functional.losses import shape_text
 from satsuma.ship.predictor import names_columns
 from satsuma.train.evaluate import evaluation_mode, joined_outputs, metric_value, named_metrics
 from satsuma.train.loop import kept_random_states
+from satsuma.train.memory import is_out_of_memory
 from satsuma.train.objectives import forward
+
+VALIDATION = "in the first validation batch"  # a note on an error of memory
 
 
 class RefuseOuterBroadcast(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -62,6 +65,8 @@ def check_first_batch(
     inputs, targets = taken(dls.train, dls.n_inp, "")
     if mixup is not None:
         mixup(*inputs, *targets, n_inp=dls.n_inp, rng=numpy_generator(0))
+    if micro is not None:
+        inputs, targets = tuple(x[:micro] for x in inputs), tuple(t[:micro] for t in targets)
     with kept_random_states(), evaluation_mode(model), torch.no_grad():
         outputs = unchanged_inputs(model, inputs, autocast)
         check_classes(outputs, dls, loss_func)
@@ -72,7 +77,10 @@ def check_first_batch(
                 results = run_model(model, judged, autocast)
                 joined_outputs([results] * min(2, len(dls.valid)))
                 check_loss(loss_func, results, answers)
-            except (TypeError, ValueError, RuntimeError) as error:
+            except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+                if is_out_of_memory(error):
+                    error.add_note(VALIDATION)
+                    raise
                 raise ValueError(f"the validation data: {error}") from error
             for name, metric in named_metrics(metrics).items():
                 check_metric(name, metric, results, answers)
@@ -162,6 +170,8 @@ def run_model(model: nn.Module, inputs: tuple[Tensor, ...], autocast: torch.dtyp
     try:
         return forward(model, inputs, autocast)
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
         got = ", ".join(f"{shape_text(x)} of {x.dtype}" for x in inputs)
         hint = ""
         weights = next(model.parameters(), None)

@@ -9,9 +9,9 @@ from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
 from satsuma.learner.arguments import refuse_stopping
 from satsuma.learner.beginnings import has_begun, note_begin, note_end
-from satsuma.learner.checks import explained
 from satsuma.learner.compiling import compile_once
 from satsuma.learner.freezing import set_frozen
+from satsuma.learner.memory import NoteSlices, explained_or_same, settled_slices
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
 from satsuma.learner.resuming import prepare_resume
 from satsuma.learner.running import one_cycle_run
@@ -22,6 +22,7 @@ from satsuma.train.early_stopping import EarlyStopping, resolved
 from satsuma.train.fit import INTERRUPTED, TERMINATED, NonFiniteLossError, Observer, fit
 from satsuma.train.lr_find import RateFinder, lr_find
 from satsuma.train.run import Run
+from satsuma.train.world import lost_message
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -98,6 +99,7 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
             validation=shared_validation(learn),
             hooks=observers(learn),
             micro=learn.micro,
+            slices=settled_slices(learn),
             early_stopping=stopping,
             keeper=points,
             world=learn.world,
@@ -108,8 +110,10 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
         kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
         message = f"{non_finite_message(learn, error)} The weights are back as they were {kept}."
         raise FloatingPointError(message) from error
-    except RuntimeError as error:
-        raise explained(error, learn.model, learn.dls) from error
+    except (MemoryError, RuntimeError) as error:
+        if lost := lost_message(error, learn.world):
+            raise RuntimeError(lost) from error
+        raise explained_or_same(error, learn, run) from error
     finally:
         learn.model.to(learn.device)  # it waited elsewhere if processes trained parts of a copy
         learn.epochs_done += math.ceil(run.step / len(learn.dls.train))
@@ -134,6 +138,8 @@ def observers(learn: "Learner") -> list[Observer]:
     terminate, several = learn.run_dir is not None, learn.world.size > 1
     stops = StopTogether(learn.world, terminate=terminate) if several else StopOnInterrupt(terminate=terminate)
     own: list[Observer] = [stops, learn.recorder]
+    if learn.slices is not None:
+        own.append(NoteSlices(learn))
     if learn.checkpoint is not None:
         own.append(KeepWhole(learn, learn.checkpoint) if several else learn.checkpoint)
     if learn.compile_cost is not None:
@@ -196,8 +202,8 @@ def rates_found(learn: "Learner", *, start_lr: float, end_lr: float, steps: int,
             diverged=diverged,
             micro=learn.micro,
         )
-    except RuntimeError as error:
-        raise explained(error, learn.model, learn.dls) from error
+    except (MemoryError, RuntimeError) as error:
+        raise explained_or_same(error, learn) from error
     told(
         learn,
         f"suggested rates: minimum/10 {found.minimum:.2g}, steepest {found.steepest:.2g}, valley "

@@ -17,6 +17,8 @@ from satsuma.functional.links import part_name
 from satsuma.hooks.progress import say
 from satsuma.hooks.recorder import Recorder
 from satsuma.learner.arguments import (
+    given_micro,
+    refuse_auto_micro,
     refuse_cycle,
     refuse_fine_tune,
     refuse_mixing,
@@ -26,7 +28,6 @@ from satsuma.learner.arguments import (
     whole_epochs,
 )
 from satsuma.learner.beginnings import Past, note_built, without_cache
-from satsuma.learner.checks import check_first_batch
 from satsuma.learner.choices import (
     build_model,
     choose_loss,
@@ -40,6 +41,7 @@ from satsuma.learner.compiling import CompileCost
 from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
+from satsuma.learner.memory import checked
 from satsuma.learner.peeling import peel_learner
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
 from satsuma.learner.recording import data_recipe, given_arguments, result_facts, weights_path
@@ -59,6 +61,7 @@ from satsuma.train.early_stopping import EarlyStopping
 from satsuma.train.evaluate import Evaluation, evaluate
 from satsuma.train.fit import Observer, Validation
 from satsuma.train.lr_find import RateFinder
+from satsuma.train.memory import Slices
 from satsuma.train.mixing import CutMix, MixUp
 from satsuma.train.precision import autocast_dtype, pick_device, pick_precision, placed_model
 from satsuma.train.profile import Profile, profile
@@ -80,7 +83,8 @@ class Learner:
     `wd`: weight decay, not applied to biases and normalisation. `splitter(model)`: lists of parameters, the layer
     groups that discriminative rates are spread over and `freeze` freezes. `batch_norm`: in frozen groups normalisation
     goes on learning ("train"), or is "frozen" as well. `max_norm`: clip the gradients' norm. `micro`: the most samples
-    at once in the model (memory). `l1`, `l2`: penalties on weights. `input_noise`: deviation of noise on inputs.
+    at once in the model (memory); "auto": all of a batch, and half as many each time that memory runs out.
+    `l1`, `l2`: penalties on weights. `input_noise`: deviation of noise on inputs.
     `mixup`: `MixUp()` or `CutMix()`, and `label_smoothing`, the share of a target that is spread over all classes:
     both in training only, so that validation losses stay comparable.
     `precision`: "float32", "bf16", "fp16" (CUDA) or "auto". `compile`: True, or a backend's name, for `torch.compile`;
@@ -106,7 +110,7 @@ class Learner:
         splitter: Callable[[nn.Module], Sequence[Any]] | None = None,
         batch_norm: str = "train",
         max_norm: float | None = None,
-        micro: int | None = None,
+        micro: int | str | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
         input_noise: float = 0.0,
@@ -129,13 +133,16 @@ class Learner:
             raise TypeError(f"Learner: dls must be DataLoaders, got {type(dls).__name__}: DataLoaders(train, valid)")
         refuse_settings(opt_func, loss_func, lr, wd, batch_norm, compile, progress, run_dir)
         refuse_negative(l1=l1, l2=l2, input_noise=input_noise)
-        refuse_not_positive(max_norm=max_norm, micro=micro, save_steps=save_steps, save_minutes=save_minutes)
+        refuse_not_positive(
+            max_norm=max_norm, micro=given_micro(micro), save_steps=save_steps, save_minutes=save_minutes
+        )
         self.seed = as_seed(seed)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.world = join_world()
         self.device = pick_device(device)
         lacking = {"micro": micro, "l1": l1, "l2": l2, "compile": compile}
         refuse_parallel(parallel, sync_batch_norm, self.world, self.device, **lacking)
+        refuse_auto_micro(micro, self.world.size)
         self.parallel, self.sync_batch_norm = parallel, sync_batch_norm
         self._dls = dls if self.device.type == "cpu" else dls.to(self.device)
         self.model_source = model
@@ -152,7 +159,8 @@ class Learner:
         self.frozen_to = 0  # the first layer group that learns
         self.resting: list[nn.Module] = []  # the layers that freezing has put into evaluation mode
         self.metrics = listed_metrics(metrics)
-        self.max_norm, self.micro = max_norm, micro
+        self.max_norm, self.micro = max_norm, given_micro(micro)
+        self.slices = Slices() if micro == "auto" else None
         self.l1, self.l2, self.input_noise = l1, l2, input_noise
         self.precision = pick_precision(precision, self.device, self.model)
         self.compile = compile
@@ -359,8 +367,7 @@ class Learner:
         """Once: say what will be trained, and refuse what does not fit together."""
         if self.checked:
             return
-        autocast = autocast_dtype(self.precision)
-        check_first_batch(self.model, self.dls, self.loss_func, self.metrics, autocast, self.micro, self.mixup)
+        checked(self)
         self.checked = True
         if self.progress:
             say(self.headline())

@@ -1,6 +1,7 @@
 """A run as a script: of a learner, or of the folder that a run left."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from satsuma.errors import PeelError, UserError, nearest
 from satsuma.learner.beginnings import first_weights, loaders_in_turn, run_name
+from satsuma.learner.memory import late_change
+from satsuma.learner.recording import slices_recipe
 from satsuma.ship.recipe import opaque_parts
 from satsuma.version import __version__
 
@@ -25,6 +28,7 @@ def peel_learner(learn: "Learner", depth: str) -> "Script":
     from satsuma.peel.peel import peeled
 
     refuse_depth(depth)
+    refuse_late_slices(slices_recipe(learn))
     beginning = Beginning(
         name=run_name(learn),
         loaders=loaders_in_turn(learn),
@@ -45,6 +49,7 @@ def peel_run(folder: Path, depth: str) -> "Script":
 
     refuse_depth(depth)
     recipe = read_recipe(folder)
+    refuse_late_slices(recipe)
     missing = beyond_recipe(recipe)
     other_version = recipe["versions"].get("satsuma") != __version__
     if missing or (other_version and depth == "torch" and script_path(folder, depth).exists()):
@@ -56,6 +61,15 @@ def refuse_depth(depth: str) -> None:
     """`ValueError` for a depth that there is not."""
     if depth not in DEPTHS:
         raise ValueError(f"peel: {depth!r} is no depth ({', '.join(DEPTHS)}): {nearest(str(depth), DEPTHS)}")
+
+
+def refuse_late_slices(recipe: Mapping[str, Any]) -> None:
+    """`PeelError` for a run that went on in smaller slices after its first step: a script takes one `micro`."""
+    if late := late_change(recipe.get("auto_micro")):
+        raise PeelError(
+            f"memory ran out during the run, and {late}: a script has one micro from the first step on. Train again "
+            f"with that micro, and peel that run"
+        )
 
 
 def script_path(folder: Path, depth: str) -> Path:

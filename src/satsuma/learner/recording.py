@@ -57,6 +57,7 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
         **({} if learn.made[0] == "Learner" else {"made": call_recipe(*learn.made)}),
         "settings": {name: to_recipe(value) for name, value in settings.items()},
         **({"hooks": [described(hook) for hook in learn.hooks]} if learn.hooks else {}),
+        **slices_recipe(learn),
         **beginning_recipe(learn),
         "fits": [call_recipe(name, call) for name, call in learn.calls],
         "ends": [dataclasses.asdict(end) for end in learn.past.ends],
@@ -66,6 +67,13 @@ def learner_recipe(learn: "Learner") -> dict[str, Any]:
         "hardware": {**hardware(learn.device), **processes_facts(learn)},
         "git": learn.past.git,
     }
+
+
+def slices_recipe(learn: "Learner") -> dict[str, Any]:
+    """That `micro` follows the memory, and when it changed: epoch, steps of the fit before it, `micro`."""
+    if learn.slices is None:
+        return {}
+    return {"auto_micro": [list(dataclasses.astuple(change)) for change in learn.slices.changes]}
 
 
 def processes_facts(learn: "Learner") -> dict[str, Any]:

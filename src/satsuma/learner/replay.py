@@ -10,6 +10,7 @@ from satsuma.errors import UserError
 from satsuma.hooks.recorder import Recorder
 from satsuma.learner.beginnings import NO_FITS
 from satsuma.learner.learner import Learner
+from satsuma.learner.memory import late_change
 from satsuma.learner.peeling import read_recipe
 from satsuma.learner.rebuilt import made_learner, rebuilt_data, refuse_rebuilding, value_of
 from satsuma.learner.recording import FIRST_WEIGHTS
@@ -27,6 +28,13 @@ def replayed(folder: Path, run_dir: Path, *, resume: bool = False, progress: boo
         raise UserError(f"{folder}: between its fits the weights were changed by something that no recipe holds")
     if recipe.get("hooks"):
         raise UserError(f"{folder}: its recipe only names its hooks: {', '.join(recipe['hooks'])}; repeat it in Python")
+    if resume and "auto_micro" in recipe:
+        recipe["settings"]["micro"] = "auto"
+    elif late := late_change(recipe.get("auto_micro")):
+        raise UserError(
+            f"{folder}: memory ran out during the run, and {late}; that cannot be repeated step by step. Train with "
+            f"that micro from the start instead"
+        )
     learn = made_learner(recipe, rebuilt_data(recipe["data"]), run_dir=run_dir, progress=progress)
     if "first_weights" in recipe:
         load_weights(learn.model, folder / FIRST_WEIGHTS)

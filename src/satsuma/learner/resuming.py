@@ -12,7 +12,8 @@ import torch
 from satsuma.data.checks import warn_user
 from satsuma.hooks.progress import say
 from satsuma.learner.beginnings import has_begun, weights_digest
-from satsuma.learner.recording import call_recipe, learner_recipe
+from satsuma.learner.memory import restore_slices
+from satsuma.learner.recording import call_recipe, learner_recipe, slices_recipe
 from satsuma.learner.together import share_records
 from satsuma.train.checkpoint import assign_weights
 from satsuma.train.fit import EpochRow, Session, read_losses
@@ -90,8 +91,9 @@ class ResumePoints:
         due |= self.save_steps is not None and run.step - self.written_step >= self.save_steps
         timed = self.save_minutes is not None and waited >= 60 * self.save_minutes
         timed |= run.step % session.plan.steps_per_epoch == 0 and waited >= LEAST_APART
-        if self.learn.world.size > 1:  # by process 0's clock, when all have read their losses
-            timed = not session.waiting and bool(self.learn.world.first(timed))
+        world = self.learn.world
+        if world.size > 1:  # by process 0's clock, and when all have read their losses
+            timed = not session.waiting and bool(world.largest(timed and world.rank == 0))
         due |= timed
         if due and run.step != self.written_step:
             if session.waiting:
@@ -112,6 +114,7 @@ class ResumePoints:
             "calls": [call_recipe(*call) for call in learn.calls],
             "versions": learner_recipe(learn)["versions"],
             "hooks": hook_states(learn),
+            "auto_micro": slices_recipe(learn).get("auto_micro"),
             "fit": fit_state(session),
         }
         if learn.world.size > 1:
@@ -135,6 +138,7 @@ class ResumePoints:
         if learn.world.rank == 0:
             learn.recorder.restore(state["steps"], state["epochs"])
         share_records(learn)
+        restore_slices(learn, state.get("auto_micro"))
         for hook, kept in zip(stateful_hooks(learn), state["hooks"], strict=True):
             hook.load_state_dict(kept)
         run, plan = session.run, session.plan
@@ -241,7 +245,7 @@ def comparable(learn: "Learner", first_digest: str) -> dict[str, Any]:
     found: dict[str, Any] = without_addresses(
         {
             "data": {k: v for k, v in recipe["data"].items() if k not in FREE},
-            "settings": recipe["settings"],
+            "settings": {**recipe["settings"], **({"micro": "auto"} if "auto_micro" in recipe else {})},
             "hooks": recipe.get("hooks", []),
             "model": recipe.get("made", recipe["model"]),
             "layers": {k: f"{v.dtype} {list(v.shape)}" for k, v in learn.model.state_dict().items()},

@@ -57,7 +57,7 @@ def same_start(model: nn.Module, world: World, sync_batch_norm: bool) -> nn.Modu
     if world.size == 1:
         return model
     copy_first_model(model)
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if sync_batch_norm else model
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if sync_batch_norm else model  # type: ignore[no-untyped-call]
 
 
 def shared_run(learn: "Learner", run: Run) -> Run:
@@ -75,7 +75,8 @@ def shared_run(learn: "Learner", run: Run) -> Run:
         swap_parameters(run.optimizer, learn.model, run.model)
     else:
         devices = [torch.cuda.current_device()] if learn.device.type == "cuda" else None
-        shared = DistributedDataParallel(run.model, device_ids=devices, **{NO_BUFFERS: False})
+        options: dict[str, Any] = {"device_ids": devices, NO_BUFFERS: False}
+        shared = DistributedDataParallel(run.model, **options)
     summed = reduction_of(learn.loss_func) == "sum"
     run.objective = SharedObjective(objective=run.objective, model=shared, size=world.size, summed=summed)
     return run

@@ -51,7 +51,7 @@ def vision_learner(
     splitter: Callable[[Any], Sequence[Any]] = transfer_groups,
     batch_norm: str = "train",
     max_norm: float | None = None,
-    micro: int | None = None,
+    micro: int | str | None = None,
     l1: float = 0.0,
     l2: float = 0.0,
     input_noise: float = 0.0,

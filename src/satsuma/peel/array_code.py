@@ -8,7 +8,7 @@ from satsuma.data.seeds import epoch_order
 from satsuma.data.streamed import count_batches
 from satsuma.peel.describe import FitStage
 from satsuma.peel.known import BATCHES, is_as_known
-from satsuma.peel.loop_code import IN_EPOCH, is_plain, judged_by, judgement, looped_code
+from satsuma.peel.loop_code import IN_EPOCH, has_plain_batches, judged_by, judgement, looped_code
 from satsuma.peel.style import Style
 from satsuma.peel.words import Words
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def lies_in_arrays(learn: "Learner", stages: list[FitStage]) -> bool:
     """Whether a run trains once, on pairs of whole tensors that are drawn in a new order each epoch."""
     train, valid = learn.dls.train, learn.dls.valid
-    if len(stages) > 1 or not is_plain(learn) or learn.device.type != "cpu" or not is_as_known(BATCHES):
+    if len(stages) > 1 or not has_plain_batches(learn) or learn.device.type != "cpu" or not is_as_known(BATCHES):
         return False
     for loader in (train, valid):
         if loader is not None and (not isinstance(loader.batches, InMemory) or loader.batch_steps is not None):

@@ -53,7 +53,8 @@ def parts_code(dls: Any, words: Words) -> list[str]:
     """The items and their split."""
     train: Samples = dls.train.batches.maker.dataset
     lines = [f"items = {listing_code(dls, words)}"]
-    skipped = [name for name, _ in dls.report.unreadable]
+    names = [name for name, _ in dls.report.unreadable]
+    skipped = [str(Path(name).absolute()) for name in names] if has_source(dls) else names  # as args.data is
     if skipped:
         words.name(item_name)
         getter = words.value(train.getters[0])

@@ -91,7 +91,7 @@ def banner(name: str) -> str:
     return f"# --- {name} ".ljust(WIDTH, "-")
 
 
-def is_number(piece: Piece) -> bool:
+def is_one_line_number(piece: Piece) -> bool:
     """Whether a piece is a constant of one line that needs no other: these stand at the top of their section."""
     plain = piece.kind == "constant" and "\n" not in piece.text.strip()
     return plain and not piece.own and not any(isinstance(n, ast.Name | ast.Call) for n in right_side(piece.text))
@@ -128,7 +128,7 @@ def arranged(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, list[Piece]]]:
     for section in order:
         found: list[Piece] = []
         mine = [piece for piece in pieces if section_of(piece) == section]
-        for piece in sorted(mine, key=lambda piece: not is_number(piece)):
+        for piece in sorted(mine, key=lambda piece: not is_one_line_number(piece)):
             place(piece, known, needs, placed, found)
         if found:
             yield section, found

@@ -30,7 +30,7 @@ def evaluate_code(learn: "Learner", words: Words) -> str:
     if learn.dls.valid is None:
         return ""
     words.imports.add("from torch import nn")
-    if is_plain(learn):
+    if has_plain_batches(learn):
         return plain_evaluation(learn, words)
     words.name(predict_batches)
     several = f", n_inp={learn.dls.n_inp}" if learn.dls.n_inp > 1 else ""
@@ -70,7 +70,7 @@ def judgement(learn: "Learner", targets: str, words: Words) -> str:
     return ",\n        ".join(values)  # a line each, while trimming looks how long they are
 
 
-def is_plain(learn: "Learner") -> bool:
+def has_plain_batches(learn: "Learner") -> bool:
     """Whether batches are pairs of tensors, the model gives one, and its modes are those of `train()` and `eval()`."""
     train = learn.dls.train
     if isinstance(train.dataset, Samples):
@@ -130,7 +130,7 @@ def looped_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, st
         before += hooks_before(learn, words, epochs)
     per_step = step_code(learn, words, loss="loss", rate="rate", norm="norm", epoch="run.first_epoch + epoch")
     number = "epoch" if epochs == "args.epochs" else "first_epoch + epoch"
-    plain = is_plain(learn)
+    plain = has_plain_batches(learn)
     looped = unroll(
         train,
         per_step="\n".join(per_step),

@@ -14,7 +14,7 @@ from satsuma.nn.linear import linear_model, logistic_regression, mlp, simple_net
 from satsuma.nn.transfer import load_body
 from satsuma.peel.data_code import has_source
 from satsuma.peel.describe import Beginning, FitStage
-from satsuma.peel.stage_code import freeze_code, groups_code, needs_freezing, run_code, settings_code, stage_code
+from satsuma.peel.stage_code import freeze_code, layer_groups_code, needs_freezing, run_code, settings_code, stage_code
 from satsuma.peel.style import Style
 from satsuma.peel.unroll import indented
 from satsuma.peel.words import Words
@@ -43,7 +43,7 @@ def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], wo
         body += [stage_code(learn, beginning, stages, place, words, style) for place in range(len(stages))]
     start = [freeze_code(learn, stages[0].first, words)] if needs_freezing(learn, stages) else []
     if re.search(r"\bgroups\b", "\n".join([*start, *body])):
-        start.insert(0, groups_code(learn, words))
+        start.insert(0, layer_groups_code(learn, words))
     body = [data_and_model_code(learn, beginning, words, style), "\n".join(start), *body]
     body.append(
         "save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, args.out)\n"
@@ -145,10 +145,10 @@ def called_maker(learn: "Learner", words: Words) -> str:
     keywords = source.keywords
     if getattr(source.func, "__module__", "").startswith("satsuma."):
         known = inspect.signature(source.func).parameters
-        keywords = {k: v for k, v in keywords.items() if k not in known or not is_default(v, known[k].default)}
+        keywords = {k: v for k, v in keywords.items() if k not in known or not is_own_default(v, known[k].default)}
     given = [words.value(v) for v in source.args] + [f"{k}={words.value(v)}" for k, v in keywords.items()]
     return f"{words.value(source.func)}({', '.join(given)})"
 
 
-def is_default(value: Any, default: Any) -> bool:
+def is_own_default(value: Any, default: Any) -> bool:
     return type(value) is type(default) and isinstance(value, bool | int | float | str | None) and value == default

@@ -76,7 +76,7 @@ def grouped_code(learn: "Learner", stage: FitStage, wd: float | None, words: Wor
     rates = spread_rates(stage.lr, len(layer_groups))
     with as_frozen(learn, stage, layer_groups):
         optimizer = build_optimizer(learn.opt_func, layer_groups, lr=stage.lr, weight_decay=wd)
-        chosen = {split: parts_of(layer_groups, rates, split=split) for split in (True, False)}
+        chosen = {split: group_parts(layer_groups, rates, split=split) for split in (True, False)}
     kind, settings = type(optimizer), settings_of(optimizer)
     if kind.__module__.rpartition(".")[0] != "torch.optim" or settings is None:
         return None
@@ -111,7 +111,7 @@ def as_frozen(learn: "Learner", stage: FitStage, layer_groups: list[list[nn.Para
             parameter.requires_grad_(trainable)
 
 
-def parts_of(
+def group_parts(
     layer_groups: list[list[nn.Parameter]], rates: Sequence[float], *, split: bool
 ) -> list[tuple[list[nn.Parameter], float, bool]]:
     """What `GROUPS` gives: the parameters, the rate, and whether they decay."""
@@ -143,7 +143,7 @@ def optimizer_of(learn: "Learner") -> torch.optim.Optimizer:
 
 
 def settings_of(optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
-    """The arguments that differ from those of torch's class, and a rate; None if groups differ in more than these two."""
+    """The settings that are not those of torch's class, and a rate; None if groups differ beyond rate and decay."""
     first = next((group for group in optimizer.param_groups if group["weight_decay"]), optimizer.param_groups[0])
     known = inspect.signature(type(optimizer).__init__).parameters
     for group in optimizer.param_groups:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from satsuma.errors import PeelError, nearest
 from satsuma.peel.describe import Beginning
 from satsuma.peel.layout import laid_out
+from satsuma.peel.leftovers import refuse_leftovers
 from satsuma.peel.lift import lift
 from satsuma.peel.pieces import Draft
 from satsuma.peel.script import Script
@@ -28,6 +29,8 @@ def peeled(learn: "Learner", depth: str, beginning: Beginning) -> Script:
     draft, twins = drafted(learn, depth, beginning)
     sources = lift(draft, twins=twins, library=depth != "loop")
     text = laid_out(trim(sources, draft.facts), draft.title)
+    if depth == "tensors":
+        refuse_leftovers(text)
     return Script(text=text, depth=depth, arrays=dict(draft.arrays), name=beginning.name)
 
 

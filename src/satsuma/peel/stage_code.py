@@ -51,7 +51,7 @@ def holds_all(learn: "Learner") -> bool:
     return {id(p) for group in listed for p in group} == {id(p) for p in learn.model.parameters()}
 
 
-def groups_code(learn: "Learner", words: Words) -> str:
+def layer_groups_code(learn: "Learner", words: Words) -> str:
     """The parameters of each layer group, as `groups`; "" where the model is a single one."""
     if learn.splitter is None:
         return ""
@@ -123,10 +123,13 @@ def run_code(learn: "Learner", stage: FitStage, words: Words, *, seed: str, firs
     if learn.precision == "fp16":
         words.imports.add("from torch.amp.grad_scaler import GradScaler")
         scaler = f'GradScaler("{learn.device.type}")'
+    given = {"max_norm": words.value(learn.max_norm), "mix": mix, "scaler": scaler, "first_epoch": first_epoch}
+    if words.at_loop:  # elsewhere no call of `Run` is left
+        given = {name: value for name, value in given.items() if value not in ("None", "0")}
+    settings = "".join(f", {name}={value}" for name, value in given.items())
     return (
         f"run = Run(model=model, optimizer=optimizer, objective={objective_code(learn, words)}, schedule=schedule, "
-        f"momentum=momentum, max_norm={words.value(learn.max_norm)}, mix={mix}, scaler={scaler}, seed={seed}, "
-        f"first_epoch={first_epoch})"
+        f"momentum=momentum, seed={seed}{settings})"
     )
 
 

@@ -65,9 +65,11 @@ def loader_call(loader: DataLoader, name: str, words: Words, seed: int) -> str:
     steps = "" if loader.batch_steps is None else f", batch_steps={words.value(loader.batch_steps)}"
     augment = "" if loader.augment == loader.shuffle else f", augment={loader.augment}"
     workers = f", workers={loader.workers}" if loader.workers else ""
+    less = ", drop_last=True" if loader.drop_last else ""
+    inputs = f", n_inp={loader.n_inp}" if loader.n_inp != 1 else ""
     return (
-        f"DataLoader({dataset}, {loader.batch_size}, {loader.shuffle}, drop_last={loader.drop_last}, seed={drawn}"
-        f"{workers}{augment}{steps}, n_inp={loader.n_inp})"
+        f"DataLoader({dataset}, {loader.batch_size}, {loader.shuffle}{less}, seed={drawn}"
+        f"{workers}{augment}{steps}{inputs})"
     )
 
 
@@ -94,17 +96,18 @@ def step_loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str,
     judged = ""
     if learn.dls.valid:
         words.name(evaluate)
-        loss, metrics = words.value(learn.loss_func), words.value(tuple(learn.metrics))
-        autocast = words.value(autocast_dtype(learn.precision))
-        per_epoch.append(
-            f"judged = evaluate(model, valid_data, loss_func={loss}, metrics={metrics}, n_inp={learn.dls.n_inp}, "
-            f"autocast={autocast})"
-        )
+        given = f"loss_func={words.value(learn.loss_func)}"
+        given += f", metrics={words.value(tuple(learn.metrics))}" if learn.metrics else ""
+        given += f", n_inp={learn.dls.n_inp}" if learn.dls.n_inp != 1 else ""
+        autocast = autocast_dtype(learn.precision)
+        given += f", autocast={words.value(autocast)}" if autocast else ""
+        per_epoch.append(f"judged = evaluate(model, valid_data, {given})")
         judged = ", judged.loss, *judged.metrics.values()"
     per_epoch += epoch_code(learn, stage, words, stopping, judged=judged, epoch="step.epoch")
     per_epoch.append("total_loss, begun = 0.0, time.perf_counter()")
     ended = "run.step % len(train_data) == 0" + (" or run.stop" if hooks else "")
-    loop = [f"for step in train(run, train_data, epochs={epochs}, micro={words.value(learn.micro)}):"]
+    micro = "" if learn.micro is None else f", micro={words.value(learn.micro)}"
+    loop = [f"for step in train(run, train_data, epochs={epochs}{micro}):"]
     loop += [indented("\n".join(per_step), 4), f"    if {ended}:", indented("\n".join(per_epoch), 8)]
     after = ["for hook in reversed(hooks):", "    hook.on_fit_end(run)"] if hooks else []
     if stops:

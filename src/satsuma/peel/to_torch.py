@@ -29,7 +29,7 @@ TORCH = Style(loaders=loaders_code, evaluation=evaluate_code, loops=loop_code)
 def torch_draft(learn: "Learner", beginning: Beginning, *, depth: str = "torch", style: Style = TORCH) -> Draft:
     """The script of a learner's run, before it is lifted. Raises `PeelError` for what no script can hold."""
     refuse_states(learn)
-    words = Words()
+    words = Words(at_loop=depth == "loop")
     words.imports |= {"import argparse", "import time", "from pathlib import Path", "import torch"}
     words.imports.add("from safetensors.torch import save_file")
     stages = stages_of(learn)

@@ -1,7 +1,7 @@
 """What the header of a model file must look like, checked before anything is built from it.
 
 Types, sizes and nesting are bounded, keys are known, and each field may name only the parts of its role. Every fault
-is a `ModelFileError` that names the place: `model.children[3][1].kwargs.bias`. What may come is listed in `recipe.py`.
+is a `ModelFileError` that names the place: `model.children.3.kwargs.bias`. What may come is listed in `recipe.py`.
 """
 
 import json
@@ -216,7 +216,7 @@ def path_fault(value: Mapping[str, Any]) -> str:
 
 def slice_fault(value: Mapping[str, Any]) -> str:
     ends = value["slice"]
-    right = isinstance(ends, list) and len(ends) == 2 and all(end is None or is_plain_number(end) for end in ends)
+    right = isinstance(ends, list) and len(ends) == 2 and all(end is None or is_json_number(end) for end in ends)
     return "" if right else f"a slice of {printable(ends)}; expected start and stop"
 
 
@@ -240,7 +240,7 @@ def tensor_fault(value: Mapping[str, Any]) -> str:
         if isinstance(held, list):
             waiting += held
         elif not (
-            is_plain_number(held) or isinstance(held, bool) or (isinstance(held, dict) and set(held) == {"float"})
+            is_json_number(held) or isinstance(held, bool) or (isinstance(held, dict) and set(held) == {"float"})
         ):
             return f"a tensor of {printable(held)}"
     return dtype_fault(value)
@@ -251,7 +251,7 @@ def opaque_fault(value: Mapping[str, Any]) -> str:
     return "" if right else f"what cannot be held is described by {printable(value['opaque'])!r}"
 
 
-def is_plain_number(value: Any) -> bool:
+def is_json_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -166,8 +166,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def plain_text(value: object, most: int = 200) -> str:
     """Text from a file on one line, cut, and with nothing in it that a terminal would obey.
 
-    >>> plain_text("\x1b[2Jcat")
-    '\\x1b[2Jcat'
+    >>> plain_text(chr(27) + "[2Jcat")
+    '\\\\x1b[2Jcat'
     """
     text = str(value)
     plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:most])

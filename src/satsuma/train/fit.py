@@ -15,6 +15,7 @@ from satsuma.data.share import Share
 from satsuma.train.early_stopping import BestWeights, EarlyStopping, copied_weights
 from satsuma.train.evaluate import Evaluation, evaluate, named_metrics
 from satsuma.train.loop import clear_gradients, kept_random_states, train
+from satsuma.train.memory import Slices, train_in_slices
 from satsuma.train.run import Batches, Run, Step
 from satsuma.train.together import evaluate_together
 from satsuma.train.world import ALONE, World
@@ -131,12 +132,14 @@ def fit(
     validation: Validation | None = None,
     hooks: Sequence[Observer] = (),
     micro: int | None = None,
+    slices: Slices | None = None,
     early_stopping: EarlyStopping | None = None,
     keeper: Keeper | None = None,
     world: World = ALONE,
 ) -> list[EpochRow]:
     """Train `run` for `epochs`, evaluate after each, tell the hooks; the rows of the epoch table.
 
+    `slices`: in the place of `micro`, one that shrinks when memory runs out.
     `keeper`: told after every step (and after the evaluation that follows an epoch's last). `world`: the processes that
     train together; the losses of the rows are the means of theirs.
     The global random generators are left as they were found. However it ends, every hook that was started is told,
@@ -160,7 +163,11 @@ def fit(
             keeper.begin(session)
         if session.count and run.step % plan.steps_per_epoch == 0:  # kept between an epoch's last step and its end
             end_epoch(session)
-        steps: Iterable[Step] = () if run.stop else train(run, data, epochs=epochs, micro=micro)
+        steps: Iterable[Step] = ()
+        if not run.stop and slices is not None:
+            steps = train_in_slices(run, data, epochs=epochs, slices=slices)
+        elif not run.stop:
+            steps = train(run, data, epochs=epochs, micro=micro)
         for step in steps:  # ends by itself once run.stop is set
             session.waiting.append(step)
             if run.step % plan.steps_per_epoch == 0 and run.stop != TERMINATED:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from satsuma.train.checkpoint import CONTENTS_DIGEST, read_tensors, save_tensors
+from satsuma.train.checkpoint import CONTENTS_DIGEST, plain_text, read_tensors, save_tensors
 from satsuma.train.state import packed, unpacked
 
 PREFIX = "resume-"  # then the number of steps that the run had made
@@ -43,8 +43,13 @@ def read_state(path: Path) -> dict[str, Any]:
     tensors, metadata = read_tensors(path)
     if KEY not in metadata or CONTENTS_DIGEST not in metadata:
         raise ValueError(f"{path}: no checkpoint of a fit, or damaged (its header lacks the state or the digest)")
-    held = json.loads(metadata[KEY])
-    if held.get("format") != STATE_FORMAT:
-        raise ValueError(f"{path}: format {held.get('format')!r}; this version of Satsuma reads format {STATE_FORMAT}")
-    state: dict[str, Any] = unpacked(held["state"], tensors)
+    try:
+        held = json.loads(metadata[KEY])
+        written, state = held["format"], unpacked(held["state"], tensors) if held["format"] == STATE_FORMAT else {}
+    except (ValueError, RecursionError, TypeError, KeyError) as error:  # not as `packed` writes it: a stranger's
+        raise ValueError(f"{path}: its state is not that of a fit ({plain_text(error)})") from error
+    if written != STATE_FORMAT:
+        raise ValueError(f"{path}: format {plain_text(written)}; this version of Satsuma reads format {STATE_FORMAT}")
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: its state is a {type(state).__name__}, not that of a fit")
     return state

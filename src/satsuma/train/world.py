@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 PATIENCE_S = 600.0  # that a process waits for the others before it gives up
 
@@ -65,7 +67,12 @@ def join_world(timeout_s: float = PATIENCE_S) -> World:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
             backend = "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
+        patience = timedelta(seconds=timeout_s)
+        store, rank, size = next(rendezvous("env://", timeout=patience))
+        # torchrun's store outlives the processes: without names of their own, those of a second start would look for
+        # the first ones' addresses (so it is in torch 2.13)
+        own = PrefixStore(f"start-{restarts()}", store)
+        dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=patience)
         atexit.register(leave_world)
     return World(dist.get_rank(), dist.get_world_size())
 
@@ -75,9 +82,20 @@ def leave_world() -> None:
         dist.destroy_process_group()
 
 
-def was_restarted() -> bool:
-    """Whether torchrun started the processes again after one had failed (`--max-restarts`)."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often torchrun has started the processes again after one had failed (`--max-restarts`)."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def lost_message(error: Exception, world: World) -> str:
+    """What to tell of an error that came of another process's end or silence; "" for any other error."""
+    if world.size == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+        return ""
+    reason = str(error).strip().splitlines()[0]
+    return (
+        f"process {world.rank} of {world.size} cannot reach the others: one has ended, or waits elsewhere. Its own "
+        f"message says why; torchrun --max-restarts N starts all of them again after a failure ({reason})"
+    )
 
 
 def copy_first(tensors: Sequence[Tensor]) -> None:

@@ -148,7 +148,7 @@ class ImagePath:
         return coloured, tuple(frames)
 
     def opened(self, value: Any) -> Photo | KnownPhoto:
-        if self.cache is None or not is_file(value):
+        if self.cache is None or is_at_hand(value):
             return open_photo(value)
         if self.cache.kind == "bytes":
             return self.cache.get(str(value), open_photo, value)  # type: ignore[no-any-return]
@@ -218,8 +218,9 @@ def listing_of(stage: Stage) -> str:
     return f" ({names})" if names else ""
 
 
-def is_file(value: Any) -> bool:
-    return not isinstance(value, bytes | np.ndarray | Image.Image)
+def is_at_hand(value: Any) -> bool:
+    """Whether a picture, or its file's bytes, is given itself and not by a name."""
+    return isinstance(value, bytes | np.ndarray | Image.Image)
 
 
 def placed_and_coloured(

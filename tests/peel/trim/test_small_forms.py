@@ -5,7 +5,7 @@ from tests.peel.trim.sources import sources, trimmed
 from torch.nn import functional as F
 
 from satsuma.peel.trim import trim
-from satsuma.peel.trim.defaults import defaults_of
+from satsuma.peel.trim.defaults import argument_defaults
 
 
 def test_displays_are_written_as_such():
@@ -49,7 +49,7 @@ def test_defaults_of_torchs_functions_go():
     """)
     assert "F.cross_entropy(x, y)" in text
     assert 'F.cross_entropy(x, y, label_smoothing=0.1, reduction="sum")' in text
-    assert defaults_of("torch.nn.functional.cross_entropy")["reduction"] == "mean"
+    assert argument_defaults("torch.nn.functional.cross_entropy")["reduction"] == "mean"
     assert float(F.cross_entropy(torch.zeros(3, 5), torch.tensor([0, 1, 2]))) > 0
 
 

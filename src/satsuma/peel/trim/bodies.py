@@ -38,7 +38,7 @@ def hands_on(unit: Unit, call: ast.Call) -> bool:
     return isinstance(above, ast.Return) and isinstance(function, ast.FunctionDef) and len(body_of(function)) <= 2
 
 
-def is_simple(node: ast.expr) -> bool:
+def is_name_or_number(node: ast.expr) -> bool:
     """A name or a constant, also with a sign."""
     return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Name | ast.Constant)
 
@@ -61,11 +61,11 @@ def placed_body(home: Unit, node: ast.FunctionDef, unit: Unit, call: ast.Call, p
     if not isinstance(statement, ENDS) or not stands_alone(unit, statement) or not unit.editable(call):
         return []
     body = body_of(node)
-    given = arguments_of(unit, node, call)
+    given = arguments_given(unit, node, call)
     bound = home.bound[node]
     if given is None or (bound & set(given)) & stored_names(body) or not ordered(home, body, given, unit, pure):
         return []
-    if captured(home, node, unit, call, statement, given):
+    if name_captured(home, node, unit, call, statement, given):
         return []
     text = with_arguments(home, body, given, unit)
     if text is None:
@@ -106,7 +106,7 @@ def with_comment(text: str, comment: str, margin: int) -> str:
 def placed_value(home: Unit, node: ast.FunctionDef, unit: Unit, call: ast.Call) -> Change:
     """What a function of `*rest` returns, in the place of its `call` with names and constants; [] if it is too long."""
     body = body_of(node)
-    given = arguments_of(unit, node, call)
+    given = arguments_given(unit, node, call)
     if len(body) != 1 or given is None or not unit.editable(call) or call in unit.in_f_strings:
         return []
     if not isinstance(body[0], ast.Return) or body[0].value is None or "\n" in home.source(body[0]):
@@ -123,7 +123,7 @@ def placed_value(home: Unit, node: ast.FunctionDef, unit: Unit, call: ast.Call) 
     return put(unit, call, text.removeprefix("return "))
 
 
-def arguments_of(unit: Unit, node: ast.FunctionDef, call: ast.Call) -> dict[str, ast.expr | list[ast.expr]] | None:
+def arguments_given(unit: Unit, node: ast.FunctionDef, call: ast.Call) -> dict[str, ast.expr | list[ast.expr]] | None:
     """What a call gives each parameter, a list for `*rest`; None where it leaves one to its default or spreads."""
     if any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords):
         return None
@@ -151,7 +151,7 @@ def ordered(
     for name, value in given.items():
         uses = [n for s in body for n in tree_nodes(s) if isinstance(n, ast.Name) and n.id == name]
         parts = value if isinstance(value, list) else value.elts if isinstance(value, ast.Tuple) else [value]
-        simple = all(is_simple(v) for v in parts)
+        simple = all(is_name_or_number(v) for v in parts)
         if simple and not any(isinstance(n, ast.Name) and n.id in stored for v in parts for n in tree_nodes(v)):
             continue
         if len(uses) != 1 or isinstance(value, list):
@@ -172,7 +172,7 @@ def ordered(
     return True
 
 
-def captured(
+def name_captured(
     home: Unit,
     node: ast.FunctionDef,
     unit: Unit,

@@ -34,23 +34,23 @@ def defaults_of_unit(unit: Unit, imported: tuple[tuple[str, str], ...]) -> Itera
         full = f"{modules[root]}.{rest}"
         if not full.startswith(ROOTS):
             continue
-        defaults = defaults_of(full)
+        defaults = argument_defaults(full)
         gone = {
             i
             for i, given in enumerate(arguments_in_order(node))
             if isinstance(given, ast.keyword)
             and isinstance(given.value, ast.Constant)
-            and same(defaults.get(given.arg or "", MISSING), given.value.value)
+            and same_constant(defaults.get(given.arg or "", MISSING), given.value.value)
         }
         yield remove_items(unit, argument_rows(unit, node), gone, close_of(unit, node))
 
 
-def same(default: Any, value: Any) -> bool:
+def same_constant(default: Any, value: Any) -> bool:
     return type(default) is type(value) and default == value
 
 
 @functools.lru_cache(maxsize=256)
-def defaults_of(full: str) -> dict[str, Any]:
+def argument_defaults(full: str) -> dict[str, Any]:
     """The defaults of a function by its full name; none where they cannot be told."""
     module, _, name = full.rpartition(".")
     try:

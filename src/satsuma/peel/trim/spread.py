@@ -20,7 +20,7 @@ def rows_of_unit(unit: Unit) -> Iterator[Change]:
         if isinstance(node, ast.Starred) and isinstance(node.value, ast.Tuple) and unit.editable(node):
             yield spread_here(unit, node, node.value)
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Tuple) and unit.editable(node):
-            yield chosen(unit, node, node.value)
+            yield chosen_parts(unit, node, node.value)
         elif isinstance(node, ast.Call) and unit.editable(node):
             yield bare_display(unit, node)
         elif isinstance(node, ast.BinOp) and unit.editable(node):
@@ -94,7 +94,7 @@ def spread_here(unit: Unit, node: ast.Starred, row: ast.Tuple) -> Change:
     return [Edit(unit, start, end, ", ".join(unit.source(part) for part in row.elts))]
 
 
-def chosen(unit: Unit, node: ast.Subscript, row: ast.Tuple) -> Change:
+def chosen_parts(unit: Unit, node: ast.Subscript, row: ast.Tuple) -> Change:
     """The parts of a row of names and constants that an index or a slice takes."""
     if not all(isinstance(part, ast.Name | ast.Constant) for part in row.elts) or not isinstance(node.ctx, ast.Load):
         return []

@@ -1,0 +1,110 @@
+"""Several processes under torchrun against one: the same weights, losses and metrics, also after a stop or a death."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+import together
+
+WORKER = Path(together.__file__)
+pytestmark = pytest.mark.slow
+
+
+def under_torchrun(folder: Path, *jobs: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+    """Do the jobs in two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--max-restarts", str(restarts), "--monitor-interval", "0.1", str(WORKER), str(folder), *jobs]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=env, check=False)
+
+
+@pytest.fixture(scope="module", name="two")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Two starts of torchrun: runs in two processes, two of them cut off; then a death, and going on with runs."""
+    folder = tmp_path_factory.mktemp("together")
+    jobs = ("float64", "float32", "micro", "fsdp", "batch_norm", "begin_two", "begin_fsdp")
+    first = under_torchrun(folder, *jobs)
+    assert first.returncode == 0, first.stderr[-3000:]
+    for name in ("one", "one_fsdp"):
+        together.begun(folder / name)
+    for name in ("two", "fsdp"):  # each is gone on with by one process, and a copy of it by two
+        copy = folder / f"{name}_again"
+        subprocess.run(["cp", "-r", str(folder / name), str(copy)], check=True)
+    later = ("killed", "go_on_one", "go_on_one_fsdp", "go_on_two_again", "go_on_fsdp_again")
+    second = under_torchrun(folder, *later, restarts=2)
+    assert second.returncode == 0, second.stderr[-3000:]
+    found = {name: torch.load(folder / f"{name}.pt", weights_only=False) for name in (*jobs, *later)}
+    return {**found, "folder": folder, "log": second.stderr}
+
+
+@pytest.fixture(scope="module", name="one")
+def one_process() -> dict[str, Any]:
+    return together.trained()
+
+
+def largest_error(found: dict[str, Any], expected: dict[str, Any]) -> float:
+    """The largest relative error of a weight matrix or vector, by its norm."""
+    pairs = [(found["weights"][name], value) for name, value in expected["weights"].items()]
+    return max(float((a - b).double().norm() / b.double().norm()) for a, b in pairs)
+
+
+def same_bits(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    return all(torch.equal(found["weights"][k], value) for k, value in expected["weights"].items())
+
+
+@pytest.mark.parametrize("name", ["float64", "micro", "fsdp"])
+def test_two_processes_are_one_in_float64(two: Any, one: dict[str, Any], name: str) -> None:
+    assert len(one["steps"]) == 105
+    assert largest_error(two[name], one) < 1e-12
+    torch.testing.assert_close(two[name]["steps"], one["steps"], rtol=1e-12, atol=0)  # losses and norms
+
+
+def test_two_processes_are_one_in_float32(two: Any) -> None:
+    assert largest_error(two["float32"], together.trained(torch.float32)) < 1e-6
+
+
+def test_metrics_over_seven_samples_on_two_processes_are_exact(two: Any, one: dict[str, Any]) -> None:
+    for name in ("float64", "fsdp"):
+        torch.testing.assert_close(torch.tensor(two[name]["valid"]), torch.tensor(one["valid"]), rtol=1e-12, atol=0)
+    train, valid, spread, mae = two["float64"]["valid"][-1]
+    assert (spread, mae) == pytest.approx(tuple(two["float64"]["whole"].values()), rel=1e-12)
+
+
+def test_weights_and_statistics_are_the_same_in_every_process(two: Any) -> None:
+    found = two["batch_norm"]
+    first, mean = found["theirs"]
+    assert found["mine"] == first == mean
+    assert found["changed"]
+
+
+@pytest.mark.parametrize("name", ["two", "fsdp"])
+def test_a_run_of_two_processes_goes_on_in_one(two: Any, one: dict[str, Any], name: str) -> None:
+    assert two[f"begin_{name}"]["code"] == 143
+    assert largest_error(together.gone_on(two["folder"] / name), one) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["one", "one_fsdp"])
+def test_a_run_of_one_process_goes_on_in_two(two: Any, one: dict[str, Any], name: str) -> None:
+    assert largest_error(two[f"go_on_{name}"], one) < 1e-12
+
+
+def test_two_processes_go_on_to_the_same_bits(two: Any) -> None:
+    assert same_bits(two["go_on_two_again"], two["float64"])
+    assert same_bits(two["go_on_fsdp_again"], two["fsdp"])
+
+
+def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_been(two: Any) -> None:
+    assert "SIGKILL" in two["log"]
+    assert len(two["killed"]["steps"]) == 105 - together.STOP_AT  # watched from the checkpoint of step 40 on
+    assert same_bits(two["killed"], two["float64"])
+
+
+def test_one_history_is_written(two: Any) -> None:
+    lines = (two["folder"] / "killed" / "history.jsonl").read_text().splitlines()
+    assert len(lines) == 105 + 15
