@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from tests.ids import plain
 from torch import nn
 from torch.nn import functional as F
 
@@ -40,7 +41,7 @@ def refused(learn, message, error=ValueError):
 # --- model and data -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", [None, F.cross_entropy, nn.CrossEntropyLoss()], ids=str)
+@pytest.mark.parametrize("loss", [None, F.cross_entropy, nn.CrossEntropyLoss()], ids=plain)
 def test_outputs_that_are_not_the_number_of_classes(loss):
     too_few, too_many = sm.linear_model(D, 2), sm.linear_model(D, 5)
     build = r"gives \[11 2\] but the data has 3 classes: .* Build the model with 3 outputs"
@@ -98,7 +99,7 @@ LOSSES = [sm.mse, sm.mae, sm.smooth_l1, F.mse_loss, F.l1_loss, F.smooth_l1_loss,
 
 
 @pytest.mark.filterwarnings("ignore:Using a target size")
-@pytest.mark.parametrize("loss", [*LOSSES, own_absolute, functools.partial(F.mse_loss, reduction="mean")], ids=str)
+@pytest.mark.parametrize("loss", [*LOSSES, own_absolute, functools.partial(F.mse_loss, reduction="mean")], ids=plain)
 @pytest.mark.parametrize("flat", ["predictions", "targets"])
 def test_a_column_against_a_row_is_refused_and_not_broadcast(loss, flat):
     """[B] against [B 1] would silently compare every prediction with every target."""
@@ -248,7 +249,9 @@ def test_an_unknown_architecture_and_models_that_are_none():
         quiet(classes(), lambda: 3)
 
 
-@pytest.mark.parametrize("data", [None, [(X, Y)], sm.DataLoader((X, Y), 3), torch.utils.data.DataLoader([1])], ids=str)
+@pytest.mark.parametrize(
+    "data", [None, [(X, Y)], sm.DataLoader((X, Y), 3), torch.utils.data.DataLoader([1])], ids=plain
+)
 def test_data_that_are_no_dataloaders(data):
     with pytest.raises(TypeError, match=r"dls must be DataLoaders, got \w+: DataLoaders\(train, valid\)"):
         quiet(data)

@@ -346,7 +346,9 @@ def test_a_run_is_a_folder_of_plain_files(tmp_path):
     found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     weights = [f"checkpoints/{name}.safetensors" for name in ("best", "first", "last")]
     scripts = [name for name in found if name.startswith(("peel/", "train."))]
-    assert [name for name in found if name not in scripts] == [*weights, "history.jsonl", "recipe.json", "recipe.py"]
+    resume = [f"checkpoints/resume-{steps:09}.safetensors" for steps in (0, len(learn.recorder.losses))]
+    others = [*weights, *resume, "history.jsonl", "recipe.json", "recipe.py"]
+    assert [name for name in found if name not in scripts] == others
     epochs = [row for row in rows_of(folder / "history.jsonl") if row["kind"] == "epoch"]
     assert [[row["train_loss"], row["valid_loss"], row["accuracy"]] for row in epochs] == learn.recorder.values
     learn.load(folder / "checkpoints" / "last")
@@ -356,7 +358,7 @@ def test_two_runs_do_not_mix_in_one_folder(tmp_path):
     make_learner(run_dir=tmp_path / "run").fit(1)
     before = (tmp_path / "run" / "history.jsonl").read_bytes()
     second = make_learner(run_dir=tmp_path / "run")
-    with pytest.raises(ValueError, match=r"holds another run already. Give a new run_dir .*last\.safetensors"):
+    with pytest.raises(ValueError, match=r"holds another run already. To go on .*resume=True.*last\.safetensors"):
         second.fit(1)
     assert (tmp_path / "run" / "history.jsonl").read_bytes() == before
     second.run_dir = None

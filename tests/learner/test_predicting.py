@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.ids import plain
 from torch import nn
 from torch.nn import functional as F
 
@@ -115,7 +116,7 @@ def own(outputs, targets):
 
 
 @pytest.mark.parametrize(
-    "loss", [own, nn.CrossEntropyLoss(label_smoothing=0.1), F.cross_entropy, nn.NLLLoss()], ids=str
+    "loss", [own, nn.CrossEntropyLoss(label_smoothing=0.1), F.cross_entropy, nn.NLLLoss()], ids=plain
 )
 def test_each_items_loss_for_any_loss(loss):
     learn = sm.Learner(sm.DataLoaders.from_arrays(X, Y), sm.linear_model(D, K), loss_func=loss, progress=False)

@@ -1,5 +1,6 @@
 """Memory that runs out: told, gone around with `micro="auto"`, and found out beforehand by `largest_batch`."""
 
+import math
 import re
 import resource
 import subprocess
@@ -12,7 +13,9 @@ from torch import nn
 
 import satsuma as sm
 from satsuma.errors import PeelError
+from satsuma.train import largest_batch
 from satsuma.train.free_memory import free_cpu_memory
+from satsuma.train.lr_find import copied_run
 from satsuma.train.memory import asked_bytes, is_out_of_memory
 
 N, D, K, BS = 53, 7, 3, 16
@@ -255,6 +258,81 @@ def test_a_resumed_run_goes_on_in_the_slices_it_had(tmp_path):
     plain = learner(lambda: network(Greedy(8, cpu_error(), 4)), run_dir=tmp_path / "cut")
     with pytest.raises(ValueError, match="micro was auto"):
         plain.fit(4, resume=True)
+
+
+# --- found out beforehand -----------------------------------------------------------------------------------------
+
+
+def by_hand(fixed, per_sample, free):
+    return 2 ** int(math.log2((0.8 * free - fixed) / per_sample))
+
+
+def wide(n=4096, bs=8, **settings):
+    x = torch.randn(n, D, generator=torch.Generator().manual_seed(0))
+    dls = sm.DataLoaders.from_arrays(x, x[:, :K].argmax(1), valid_pct=0.2, bs=bs)
+    return sm.Learner(dls, lambda: sm.mlp((D, 2048, K)), device="cpu", precision="float32", progress=False, **settings)
+
+
+def test_the_largest_batch_of_a_cpu_follows_from_small_steps(monkeypatch):
+    learn = wide()
+    before = [w.clone() for w in weights(learn)]
+    sizes = []
+    monkeypatch.setattr(largest_batch, "free_memory", lambda device: 2**22)
+    monkeypatch.setattr(largest_batch, "whole_step", watched_step(largest_batch.whole_step, sizes))
+    found = learn.largest_batch()
+    assert found.size == by_hand(found.fixed, found.per_sample, 2**22)
+    assert 4 * 2048 <= found.per_sample <= 4 * 4 * 2048  # a sample's hidden layer, float32: a few times
+    assert max(sizes) == 8, "nothing large is tried"
+    assert 8 < found.size < 1024
+    assert f"batch size {found.size}: the largest power of two that fits; a step takes" in str(found)
+    assert "4.00 MiB are free, of which 80% are used at most" in str(found)
+    monkeypatch.setattr(largest_batch, "free_memory", lambda device: 2**23)
+    assert wide().largest_batch().size in (2 * found.size, 4 * found.size)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(learn), strict=True))
+    assert learn.recorder.losses == []
+    assert learn.calls == []
+
+
+def watched_step(step, sizes):
+    def watched(run, batch):
+        sizes.append(len(batch[0]))
+        return step(run, batch)
+
+    return watched
+
+
+def test_the_largest_batch_ends_at_the_data_and_at_the_most_that_is_sensible():
+    assert "1024, the most that is looked for: beyond it, other learning rates" in str(wide().largest_batch())
+    assert wide().largest_batch(most=64).size == 64
+    few = wide(n=100).largest_batch()
+    assert few.size == 64
+    assert "the largest power of two that 80 training samples hold" in str(few)
+
+
+def test_a_measured_step_predicts_a_large_one():
+    """The line of the small steps against what a step on 512 samples holds, which is measured here."""
+    learn = wide()
+    found, run = learn.largest_batch(), learn.make_run()
+    batch = largest_batch.repeated(learn.dls.one_batch(), 512)
+    largest_batch.whole_step(run, batch)
+    taken = largest_batch.peak_of_step(run, batch)
+    assert taken <= found.fixed + 512 * found.per_sample <= 2 * taken
+
+
+@pytest.mark.parametrize("most", [1, 5, 16, 40])
+def test_the_largest_batch_of_a_gpu_is_tried(most):
+    """On the CPU, with a layer that runs out as a GPU does."""
+    learn = learner(network(Greedy(most, torch.OutOfMemoryError(CUDA))))
+    run = copied_run(learn.make_run())
+    run.model.train()
+    sizes = [1, 2, 4, 8, 16, 32]
+    found = largest_batch.tried_sizes(run, learn.dls.one_batch(), sizes)
+    assert found.size == max(size for size in sizes if size <= most)
+
+
+def test_a_step_that_never_fits_says_so():
+    with pytest.raises(sm.OutOfMemoryError, match="in the forward and backward pass"):
+        learner(network(Greedy(0, cpu_error()))).largest_batch()
 
 
 # --- a real limit -------------------------------------------------------------------------------------------------

@@ -1,13 +1,18 @@
 """Several processes under torchrun against one: the same weights, losses and metrics, also after a stop or a death."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 import together
@@ -16,19 +21,23 @@ WORKER = Path(together.__file__)
 pytestmark = pytest.mark.slow
 
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TORCHRUN += ["--monitor-interval", "0.1"]
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
 def under_torchrun(folder: Path, *jobs: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
     """Do the jobs in two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["--max-restarts", str(restarts), "--monitor-interval", "0.1", str(WORKER), str(folder), *jobs]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=env, check=False)
+    command = [*TORCHRUN, "--max-restarts", str(restarts), str(WORKER), str(folder), *jobs]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENV, check=False)
 
 
 @pytest.fixture(scope="module", name="two")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Two starts of torchrun: runs in two processes, two of them cut off; then a death, and going on with runs."""
     folder = tmp_path_factory.mktemp("together")
-    jobs = ("float64", "float32", "micro", "fsdp", "batch_norm", "begin_two", "begin_fsdp")
+    jobs = ("float64", "float32", "micro", "summed", "fsdp", "stopped", "diverged", "batch_norm")
+    jobs += ("begin_two", "begin_fsdp")
     first = under_torchrun(folder, *jobs)
     assert first.returncode == 0, first.stderr[-3000:]
     for name in ("one", "one_fsdp"):
@@ -69,10 +78,27 @@ def test_two_processes_are_one_in_float32(two: Any) -> None:
     assert largest_error(two["float32"], together.trained(torch.float32)) < 1e-6
 
 
+def test_a_loss_that_is_a_sum_stays_one(two: Any) -> None:
+    assert largest_error(two["summed"], together.trained(loss_func=torch.nn.MSELoss(reduction="sum"))) < 1e-12
+
+
+def test_all_processes_stop_early_at_the_same_epoch_with_the_best_weights(two: Any) -> None:
+    alone = together.stopped_early()
+    assert two["stopped"]["epochs"] == alone["epochs"]
+    assert alone["epochs"][0] < 15
+    assert largest_error(two["stopped"], alone) < 1e-12
+
+
+def test_a_loss_that_breaks_ends_all_processes_with_the_weights_of_before(two: Any) -> None:
+    alone = together.diverged()
+    assert two["diverged"]["told"] == alone["told"]
+    assert same_bits(two["diverged"], alone)
+
+
 def test_metrics_over_seven_samples_on_two_processes_are_exact(two: Any, one: dict[str, Any]) -> None:
     for name in ("float64", "fsdp"):
         torch.testing.assert_close(torch.tensor(two[name]["valid"]), torch.tensor(one["valid"]), rtol=1e-12, atol=0)
-    train, valid, spread, mae = two["float64"]["valid"][-1]
+    *_, spread, mae = two["float64"]["valid"][-1]
     assert (spread, mae) == pytest.approx(tuple(two["float64"]["whole"].values()), rel=1e-12)
 
 
@@ -100,7 +126,8 @@ def test_two_processes_go_on_to_the_same_bits(two: Any) -> None:
 
 
 def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_been(two: Any) -> None:
-    assert "SIGKILL" in two["log"]
+    assert "exitcode: -9" in two["log"]
+    assert "process 0 of 2 cannot reach the others" in two["log"]
     assert len(two["killed"]["steps"]) == 105 - together.STOP_AT  # watched from the checkpoint of step 40 on
     assert same_bits(two["killed"], two["float64"])
 
@@ -108,3 +135,35 @@ def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_be
 def test_one_history_is_written(two: Any) -> None:
     lines = (two["folder"] / "killed" / "history.jsonl").read_text().splitlines()
     assert len(lines) == 105 + 15
+
+
+def test_the_command_goes_on_by_itself_after_a_death(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(21):
+            pixels = draw.integers(0, 100, (16, 16, 3), dtype=np.uint8) + (100 if name == "light" else 0)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
+    command = [*TORCHRUN, "--max-restarts", "1", "-m", "satsuma", "train", "photos", "--epochs", "40"]
+    command += ["--batch-size", "8", "--save-steps", "5", "--device", "cpu"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=ENV, **pipes) as torchrun:
+        kill_last_child_after(torchrun, tmp_path / "runs/photos-1/checkpoints/resume-000000020.safetensors")
+        out, errors = torchrun.communicate(timeout=200)
+    assert torchrun.returncode == 0, errors[-3000:]
+    assert "resumed at step" in out
+    assert out.count("wrote runs/photos-1") == 1  # by one process alone
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["photos-1"]
+    lines = [json.loads(line) for line in (tmp_path / "runs/photos-1/history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "step"] == list(range(1, 40 * 5 + 1))
+
+
+def kill_last_child_after(torchrun: "subprocess.Popen[str]", file: Path) -> None:
+    """SIGKILL the worker that was started last, once `file` is there."""
+    until = time.monotonic() + 120
+    while not file.exists():
+        assert torchrun.poll() is None, torchrun.stderr and torchrun.stderr.read()[-3000:]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    children = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)

@@ -70,17 +70,8 @@ def tiny_model(dtype: torch.dtype) -> nn.Module:
 
 
 def tiny_learner(dtype: torch.dtype = torch.float64, **settings: Any) -> sm.Learner:
-    return sm.Learner(
-        tiny_data(dtype),
-        tiny_model(dtype),
-        loss_func=sm.mse,
-        metrics=[spread, sm.mae],
-        lr=0.01,
-        max_norm=0.5,
-        device="cpu",
-        progress=False,
-        **settings,
-    )
+    settings = {"loss_func": sm.mse, "lr": 0.01, "max_norm": 0.5, "device": "cpu", **settings}
+    return sm.Learner(tiny_data(dtype), tiny_model(dtype), metrics=[spread, sm.mae], progress=False, **settings)
 
 
 def trained(dtype: torch.dtype = torch.float64, **settings: Any) -> dict[str, Any]:
@@ -115,6 +106,23 @@ def gone_on(run_dir: Path, **settings: Any) -> dict[str, Any]:
     return facts(learn, rows, Watch())
 
 
+def stopped_early(**settings: Any) -> dict[str, Any]:
+    """A rate at which the loss goes up again: the best epoch's weights come back."""
+    learn = tiny_learner(lr=0.3, **settings)
+    rows = learn.fit(15, early_stopping=sm.EarlyStopping(patience=2))
+    return {**facts(learn, rows, Watch()), "epochs": [len(rows), learn.weights_epoch]}
+
+
+def diverged(**settings: Any) -> dict[str, Any]:
+    """A rate at which the loss is infinite at once."""
+    learn = tiny_learner(lr=1e200, opt_func=sm.SGD, **{"max_norm": None, **settings})
+    try:
+        learn.fit(2)
+    except FloatingPointError as error:
+        return {"told": str(error), "weights": learn.model.state_dict()}
+    raise AssertionError("the loss was to be infinite")
+
+
 def batch_norm() -> dict[str, Any]:
     """Statistics are the same everywhere after a fit, though each process saw other samples."""
     model = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Dropout(0.3), nn.Linear(7, 2)).double()
@@ -134,6 +142,12 @@ def job(name: str, folder: Path) -> dict[str, Any]:
         return trained(torch.float32)
     if name == "micro":
         return trained(micro=3)
+    if name == "summed":
+        return trained(loss_func=nn.MSELoss(reduction="sum"))
+    if name == "stopped":
+        return stopped_early(parallel="fsdp")
+    if name == "diverged":
+        return diverged(parallel="fsdp")
     if name == "fsdp":
         return trained(parallel="fsdp")
     if name == "batch_norm":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.ids import plain
 from torch import nn
 from torch.nn import functional as F
 
@@ -88,7 +89,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize("value", VALUES, ids=plain)
 def test_a_value_is_built_again(value: Any) -> None:
     assert same_value(built(value), value)
 

@@ -6,6 +6,7 @@ import resource
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from tests.ids import plain
 from tests.ship.damage import WATCH, loaded_model, rewritten, tiny_model
 
 import satsuma as sm
@@ -257,7 +258,7 @@ def test_a_network_of_timm_is_never_fetched(good, tmp_path):
         {"dtype": "float32\nimport os"},
         {"tensor": [1], "dtype": "float32)\nimport os"},
     ],
-    ids=str,
+    ids=plain,
 )
 def test_no_recipe_puts_code_into_a_script(recipe):
     with pytest.raises(ValueError, match=r"is not in the table|is no argument's name|is no dtype"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.ids import plain
 from torch import nn
 from torch.nn import functional as F
 
@@ -100,7 +101,7 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
-@pytest.mark.parametrize("value", VALUES + PARTIALS, ids=str)
+@pytest.mark.parametrize("value", VALUES + PARTIALS, ids=plain)
 def test_values_come_back_equal_from_json_and_from_code(value):
     recipe = through_json(value)
     assert opaque_parts(recipe) == []
@@ -190,7 +191,7 @@ def my_function(x):
         (sm.FuncSplitter(my_function), "my_function"),
         (object(), "object"),
     ],
-    ids=str,
+    ids=plain,
 )
 def test_what_is_yours_is_described_and_not_rebuilt(value, word):
     recipe = through_json(value)

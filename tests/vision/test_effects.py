@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.ids import plain
 
 from satsuma.vision.effects import (
     CoarseDropout,
@@ -32,7 +33,7 @@ def rng(seed=3):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_picture_goes_in_and_another_comes_out(transform, channels):
     before = picture(channels)
@@ -49,7 +50,7 @@ def test_a_picture_goes_in_and_another_comes_out(transform, channels):
         assert np.array_equal(one[..., 3], given[..., 3])
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 def test_without_a_generator_nothing_changes(transform):
     given, batch = picture(), torch.rand(2, 3, H, W)
     image = Image.fromarray(given)
@@ -67,7 +68,7 @@ def test_p_is_how_often(transform):
     assert np.mean(changed) == pytest.approx(0.3, abs=0.07)
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_alone_on_images_and_arrays(transform, mode):
     given = picture(len(mode))
@@ -79,7 +80,7 @@ def test_alone_on_images_and_arrays(transform, mode):
     assert np.array_equal(transform(given, rng()), expected)
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 def test_alone_on_a_float_batch_each_sample_has_its_own_draw(transform):
     x = torch.from_numpy(picture()).permute(2, 0, 1).expand(3, -1, -1, -1) / 255.0
     one = transform(x, torch.Generator().manual_seed(5))

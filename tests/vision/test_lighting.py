@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.ids import plain
 
 from satsuma.vision.colour import plain_colours
 from satsuma.vision.lighting import (
@@ -35,7 +36,7 @@ def drawn(transform, n=4000):
     return [transform.colour(PLAIN, source) for _ in range(n)]
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 def test_without_a_generator_nothing_changes(transform):
     assert transform.training_only
     assert transform.colour(PLAIN, None) is PLAIN
@@ -46,7 +47,7 @@ def test_without_a_generator_nothing_changes(transform):
     assert transform(image) is image
 
 
-@pytest.mark.parametrize("transform", ALL, ids=repr)
+@pytest.mark.parametrize("transform", ALL, ids=plain)
 def test_the_same_generator_gives_the_same(transform):
     one = transform(PICTURE, rng())
     assert one.shape == PICTURE.shape

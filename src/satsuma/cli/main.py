@@ -27,6 +27,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option(help="Of everything random: same command, same model.")]
 Size = Annotated[int | None, typer.Option(help="Side in pixels to resize to. Default: 224 if images differ in size.")]
 BatchSize = Annotated[int, typer.Option(help="Samples an update.")]
+AutoBatchSize = Annotated[str, typer.Option(help="Samples an update, or 'auto': as many as there is memory for.")]
 ValidPct = Annotated[float, typer.Option(help="Share held out, where the folders do not say.")]
 Workers = Annotated[int | None, typer.Option(help="Threads that load ahead. Default: one a core.")]
 Arch = Annotated[
@@ -90,7 +91,7 @@ def train(
         typer.Option(help="Highest learning rate, or 'find'. Default: 0.002 with trained weights, else 0.003."),
     ] = None,
     size: Size = None,
-    batch_size: BatchSize = 64,
+    batch_size: AutoBatchSize = "64",
     valid_pct: ValidPct = 0.2,
     augment: Annotated[bool, typer.Option(help="Move, turn and recolour training images.")] = True,
     mixup: Annotated[bool, typer.Option("--mixup", help="Blend training images in pairs: for long trainings.")] = False,
@@ -142,7 +143,7 @@ def train(
         return
     if path is None:
         raise typer.BadParameter("give a folder of images or a csv file, or --resume RUN", param_hint="PATH")
-    from satsuma.cli.train import TrainOptions, run_train
+    from satsuma.cli.train import TrainOptions, parsed_batch_size, run_train
 
     options = TrainOptions(
         label=label,
@@ -154,7 +155,7 @@ def train(
         freeze_epochs=freeze_epochs,
         lr=lr,
         size=size,
-        batch_size=batch_size,
+        batch_size=parsed_batch_size(batch_size),
         valid_pct=valid_pct,
         augment=augment,
         mixup=mixup,
@@ -169,7 +170,7 @@ def train(
         save_steps=save_steps,
         save_minutes=save_minutes,
     )
-    run_train(path, options, name=name, runs_dir=runs_dir)
+    run_train(path, options, name=name, runs_dir=runs_dir, largest_batch=batch_size == "auto")
 
 
 def refuse_beside_resume(context: typer.Context) -> None:

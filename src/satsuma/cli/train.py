@@ -1,8 +1,10 @@
 """`satsuma train` and `satsuma lr-find`."""
 
+import contextlib
+import io
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ from satsuma.data.cache import CACHES
 from satsuma.data.checks import ONE_SIZE
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.multi_category import MultiCategoryBlock
-from satsuma.errors import UserError, WeightsError, nearest
+from satsuma.errors import OutOfMemoryError, UserError, WeightsError, nearest
 from satsuma.functional.label_metrics import accuracy_multi, f1_multi
 from satsuma.functional.links import better_direction, part_name
 from satsuma.functional.losses import mae
 from satsuma.functional.metrics import accuracy
 from satsuma.learner.choices import SMALL_SIDE
 from satsuma.learner.learner import Learner
+from satsuma.learner.memory import REMEDY
 from satsuma.learner.vision import vision_learner
 from satsuma.nn.registry import ARCHITECTURES
 from satsuma.nn.timm_body import TIMM
@@ -34,7 +37,7 @@ from satsuma.train.precision import PRECISIONS, pick_device
 from satsuma.train.world import join_world, restarts
 
 console = Console(highlight=False, soft_wrap=True)
-SCRATCH_LR, FINE_TUNE_LR = 0.003, 0.002
+SCRATCH_LR, FINE_TUNE_LR, BATCH_SIZE = 0.003, 0.002, 64
 REMEDIES = {  # as the library says them → as the command does
     'on_unreadable="skip"': "--skip-unreadable",
     ONE_SIZE: "Bring them to one size by --size 224.",
@@ -58,7 +61,7 @@ class TrainOptions:
     freeze_epochs: int = 1
     lr: str | None = None
     size: int | None = None
-    batch_size: int = 64
+    batch_size: int = BATCH_SIZE
     valid_pct: float = 0.2
     augment: bool = True
     mixup: bool = False
@@ -74,9 +77,13 @@ class TrainOptions:
     save_minutes: float = 10.0
 
 
-def run_train(path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path) -> Learner:
+def run_train(
+    path: Path, options: TrainOptions, *, name: str | None, runs_dir: Path, largest_batch: bool = False
+) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
     refuse_options(options)
+    if largest_batch:
+        options = with_largest_batch(path, options)
     world = join_world()
     cut_off = cut_off_run(path, options, name, runs_dir) if world.rank == 0 and restarts() else None
     run_dir = cut_off
@@ -113,6 +120,8 @@ def trained_run(path: Path, options: TrainOptions, run_dir: Path, *, resume: boo
             learn.fit_one_cycle(options.epochs, rate, early_stopping=stopping, resume=resume)
     except KeyboardInterrupt:
         interrupted = True
+    except OutOfMemoryError as error:
+        raise UserError(memory_in_command_words(str(error))) from error
     except SystemExit:
         console.print(f"terminated; the run's state is saved. To go on: {go_on(run_dir)}", markup=False)
         raise
@@ -158,6 +167,28 @@ def refuse_options(options: TrainOptions) -> None:
     if options.lr not in (None, "find"):
         parsed_rate(str(options.lr))
     pick_device(options.device)
+
+
+def parsed_batch_size(text: str) -> int:
+    """The number; for 'auto' the one to begin with."""
+    if text == "auto":
+        return BATCH_SIZE
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--batch-size is a number or 'auto', got {text!r}") from None
+
+
+def with_largest_batch(path: Path, options: TrainOptions) -> TrainOptions:
+    """The options with the largest batch size that there is memory for, when all layers learn; says which and why."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # all of it is said again
+        warnings.simplefilter("ignore", UserWarning)
+        learn = build_learner(told_data(path, options), options, None)
+        learn.progress = False
+        learn.unfreeze()
+        found = learn.largest_batch()
+    console.print(str(found), markup=False)
+    return replace(options, batch_size=found.size)
 
 
 def parsed_rate(lr: str) -> float:
@@ -238,6 +269,13 @@ def in_command_words(text: str) -> str:
     for ours, theirs in REMEDIES.items():
         text = text.replace(ours, theirs)
     return text
+
+
+def memory_in_command_words(text: str) -> str:
+    """A message of memory that ran out, with the command's remedies in the place of the library's."""
+    facts, found, _ = text.partition(REMEDY)
+    ways = "Give --batch-size auto, or a smaller number; or a smaller --size; or --precision bf16."
+    return f"{facts}{ways}" if found else text
 
 
 def chosen_rate(learn: Learner, lr: str | None) -> float:

@@ -29,6 +29,7 @@ from satsuma.data.streamed import (
     sample_order,
 )
 from satsuma.data.transforms import BatchSteps
+from satsuma.data.watching import TIMEOUT, watched_epoch
 from satsuma.errors import spelled, spelled_class
 
 AS_BEFORE = BatchSteps(())  # told from others by its identity: the steps of the loader that a new one is made from
@@ -78,6 +79,9 @@ class DataLoader:
     fails; others stand in for them, and `broken` has their names. It is for loaders that shuffle: predictions and
     validation ask for samples in their order, and are given these or an error.
 
+    `timeout`: seconds that a worker may be at one sample (a process: at one batch) before it is thought to hang, which
+    is an error that names it; None: for ever. It may be set later: `loader.timeout = 900`.
+
     Raises `ValueError` for an empty data set, NaN in arrays, a batch size below 1, or when `drop_last` leaves no batch.
 
     >>> list(DataLoader(range(5), batch_size=2))
@@ -99,6 +103,7 @@ class DataLoader:
         device: torch.device | str = "cpu",
         n_inp: int = 1,
         max_broken: float = 0.0,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         batch_size, workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
         for name, given in (("shuffle", shuffle), ("drop_last", drop_last)):
@@ -114,6 +119,7 @@ class DataLoader:
         self.batch_steps = batch_steps
         self.device = torch.device(device)
         self.n_inp = n_inp
+        self.timeout = given_timeout(timeout)
         self.passes = 0
         self.waiting = Waiting()
         refuse_impossible(dataset, batch_size, drop_last)
@@ -166,9 +172,9 @@ class DataLoader:
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Any]:
         """Batches of one epoch from batch `start` on, on the loader's device, batch transforms applied."""
         if self.mending is not None:
-            batches = self.broken.counted(self.mending.epoch(epoch, start=start))
+            batches = self.broken.counted(watched_epoch(self.mending, epoch, start, self.timeout))
         else:
-            batches = self.batches.epoch(epoch, start=start)
+            batches = watched_epoch(self.batches, epoch, start, self.timeout)
         if isinstance(self.batches, Streamed):
             return watched(self.finished(batches, epoch, start), self.waiting)
         if self.batch_steps is None and self.device.type == "cpu":
@@ -242,7 +248,19 @@ class DataLoader:
             device=self.device if device is None else device,
             n_inp=self.n_inp,
             max_broken=(self.max_broken if shuffle else 0.0) if max_broken is None else max_broken,
+            timeout=self.timeout,
         )
+
+
+def given_timeout(timeout: float | None) -> float | None:
+    """`timeout` if it is seconds or None; `TypeError` or `ValueError` if not."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"DataLoader: timeout is a number of seconds, or None, got {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"DataLoader: timeout is a number of seconds above 0, or None for no limit, got {timeout}")
+    return float(timeout)
 
 
 def as_tuple(arrays: tuple[Tensor, ...] | Tensor) -> tuple[Tensor, ...]:

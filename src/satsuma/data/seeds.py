@@ -1,6 +1,7 @@
 """All randomness is a function of (seed, purpose, epoch, index): no state to save, nothing to restore."""
 
 import operator
+import secrets
 
 import numpy as np
 import torch
@@ -17,6 +18,11 @@ def as_seed(seed: int) -> int:
         return operator.index(seed)
     except TypeError:
         raise TypeError(f"a seed is a whole number, such as 42, got {seed!r} ({type(seed).__name__})") from None
+
+
+def drawn_seed() -> int:
+    """A seed that no one chose, 0 to 2**32 - 1, from the system's source of randomness."""
+    return secrets.randbits(32)
 
 
 def mix_seed(seed: int, *keys: int) -> int:

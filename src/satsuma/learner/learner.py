@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from satsuma.data.checks import warn_user
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.loader import DataLoader
-from satsuma.data.seeds import as_seed
+from satsuma.data.seeds import as_seed, drawn_seed
 from satsuma.errors import spelled
 from satsuma.functional.label_metrics import LabelReport
 from satsuma.functional.links import part_name
@@ -41,6 +41,7 @@ from satsuma.learner.compiling import CompileCost
 from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
+from satsuma.learner.largest import largest_batch_of
 from satsuma.learner.memory import checked
 from satsuma.learner.peeling import peel_learner
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
@@ -60,6 +61,7 @@ from satsuma.train.checkpoint import load_weights, save_weights
 from satsuma.train.early_stopping import EarlyStopping
 from satsuma.train.evaluate import Evaluation, evaluate
 from satsuma.train.fit import Observer, Validation
+from satsuma.train.largest_batch import MOST, LargestBatch
 from satsuma.train.lr_find import RateFinder
 from satsuma.train.memory import Slices
 from satsuma.train.mixing import CutMix, MixUp
@@ -91,8 +93,9 @@ class Learner:
     the first step then takes long, and the learner says how long. `hooks`: observers beside the table and the recorder.
     `parallel`: where torchrun started several processes, each holds the whole model ("ddp") or a part ("fsdp"); `bs`
     samples an update go through all of them together. `sync_batch_norm`: normalise over all of these (CUDA).
-    `run_dir`: a folder for history, checkpoints and recipe. There the run's whole state is kept at the ends of epochs,
-    every `save_steps` steps and after `save_minutes` without, for `fit(resume=True)`. `progress=False`: print nothing.
+    `seed`: of weights, dropout and other noise; None draws one and prints it. `run_dir`: a folder for history,
+    checkpoints and recipe. There the run's whole state is kept at the ends of epochs, every `save_steps` steps and
+    after `save_minutes` without, for `fit(resume=True)`. `progress=False`: print nothing.
     Raises `ValueError` before the first step where data, model, loss and metrics do not fit together.
     """
 
@@ -116,7 +119,7 @@ class Learner:
         input_noise: float = 0.0,
         mixup: MixUp | CutMix | None = None,
         label_smoothing: float = 0.0,
-        seed: int = 42,
+        seed: int | None = 42,
         device: str | torch.device = "auto",
         precision: str = "auto",
         compile: bool | str = False,
@@ -136,7 +139,7 @@ class Learner:
         refuse_not_positive(
             max_norm=max_norm, micro=given_micro(micro), save_steps=save_steps, save_minutes=save_minutes
         )
-        self.seed = as_seed(seed)
+        self.seed, self.seed_drawn = (drawn_seed(), True) if seed is None else (as_seed(seed), False)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.world = join_world()
         self.device = pick_device(device)
@@ -371,6 +374,8 @@ class Learner:
         self.checked = True
         if self.progress:
             say(self.headline())
+            if self.seed_drawn:
+                say(f"seed: {self.seed}, drawn; seed={self.seed} gives this run again")
             if self.loss_reason:
                 say(f"loss: {part_name(self.loss_func)}, since {self.loss_reason} (loss_func= overrides)")
 
@@ -380,6 +385,14 @@ class Learner:
     ) -> RateFinder:
         """Sweep the learning rate on a copy of the model: suggestions, and `.plot()`. The learner does not change."""
         return rates_found(self, start_lr=start_lr, end_lr=end_lr, steps=steps, diverged=diverged)
+
+    @spelled
+    def largest_batch(self, *, most: int = MOST) -> LargestBatch:
+        """The largest batch, a power of two up to `most`, whose steps there is memory for. The learner does not change.
+
+        On a GPU steps are made in earnest; on a CPU, whose memory must not run out, it follows from a few small ones.
+        """
+        return largest_batch_of(self, most)
 
     @spelled
     def profile(self, *, steps: int = 20) -> Profile:

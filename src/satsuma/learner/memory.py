@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from satsuma.data.checks import warn_user
+from satsuma.data.watching import loader_death
 from satsuma.errors import OutOfMemoryError
 from satsuma.functional.losses import shape_text
 from satsuma.hooks.base import Hook
@@ -30,6 +31,7 @@ from satsuma.train.run import Run
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
+REMEDY = "Give the learner "  # begins what is said to do
 PLACES = {  # a function that an error came through → where that was; the innermost of those it came through counts
     "load_sample": "while a batch was made",
     "stacked": "while a batch was made",
@@ -159,7 +161,7 @@ def remedies(learn: "Learner", where: str) -> str:
     ways.append("a smaller batch size (bs=; learn.largest_batch() says which fits) or smaller items")
     if learn.precision == "float32":
         ways.append('precision="bf16"')
-    return f"Give the learner {'; or '.join(ways)}."
+    return f"{REMEDY}{'; or '.join(ways)}."
 
 
 def explained_or_same(error: Exception, learn: "Learner", run: Run | None = None) -> Exception:
@@ -168,6 +170,9 @@ def explained_or_same(error: Exception, learn: "Learner", run: Run | None = None
         found = explained_memory(error, learn, run)
         release(error)
         return found
+    for loader in learn.dls.loaders:
+        if told := loader_death(loader, error):
+            return RuntimeError(told)
     return explained(error, learn.model, learn.dls) if isinstance(error, RuntimeError) else error
 
 

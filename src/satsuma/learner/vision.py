@@ -57,7 +57,7 @@ def vision_learner(
     input_noise: float = 0.0,
     mixup: MixUp | CutMix | None = None,
     label_smoothing: float = 0.0,
-    seed: int = 42,
+    seed: int | None = 42,
     device: str | torch.device = "auto",
     precision: str = "auto",
     compile: bool | str = False,

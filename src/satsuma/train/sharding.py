@@ -47,6 +47,8 @@ def swap_parameters(optimizer: Optimizer, old: nn.Module, new: nn.Module) -> Non
     found = dict(new.named_parameters())
     for group in optimizer.param_groups:
         group["params"] = [found[names[id(p)]] for p in group["params"]]
+        if "fused" in group and not isinstance(optimizer, torch.optim.Adam):
+            group["fused"] = False  # of the fused kernels only Adam's take tensors that are spread
 
 
 def whole_state(value: Any) -> Any:
@@ -84,7 +86,11 @@ def spread_fit(run: Run, state: Mapping[str, Any]) -> dict[str, Any]:
         i: {k: spread_like(parameters[i], v) if is_shaped(v, parameters[i]) else v for k, v in entry.items()}
         for i, entry in state["optimizer"]["state"].items()
     }
-    found["optimizer"] = {**state["optimizer"], "state": kept}
+    groups = [
+        {**group, "fused": own_group["fused"]} if "fused" in own_group else group
+        for group, own_group in zip(state["optimizer"]["param_groups"], run.optimizer.param_groups, strict=True)
+    ]
+    found["optimizer"] = {"state": kept, "param_groups": groups}
     return found
 
 

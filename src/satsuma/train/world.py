@@ -58,15 +58,18 @@ def join_world(timeout_s: float = PATIENCE_S) -> World:
     """This process's place among those that torchrun started; `ALONE` where it started none, or one.
 
     The first call joins them: gloo carries tensors of the CPU, NCCL those of CUDA, where process r of a machine takes
-    GPU r. One that waits for the others for more than `timeout_s` seconds ends with an error.
+    GPU r; where there are fewer GPUs than processes, they share them, and gloo carries all. One that waits for the
+    others for more than `timeout_s` seconds ends with an error.
     """
     if not dist.is_available() or int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
         return ALONE
     if not dist.is_initialized():
         backend = "gloo"
         if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-            backend = "cpu:gloo,cuda:nccl"
+            gpus, local = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", "0"))
+            torch.cuda.set_device(local % gpus)
+            if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= gpus:  # NCCL has each process on a GPU of its own
+                backend = "cpu:gloo,cuda:nccl"
         patience = timedelta(seconds=timeout_s)
         store, rank, size = next(rendezvous("env://", timeout=patience))
         # torchrun's store outlives the processes: without names of their own, those of a second start would look for

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ids import plain
 from tests.ladder.numpy.twin import assert_equal, assert_same_layer, numbers, torch_state, torchs_bernoulli, twin
 from torch import nn
 
@@ -29,21 +30,21 @@ def test_linear(b, d, k, bias, seed):
     assert_same_layer(nn.Linear(d, k, bias=bias).double(), numbers(b, d, seed=seed))
 
 
-@pytest.mark.parametrize("module", [nn.ReLU(), nn.LeakyReLU(0.2), nn.Sigmoid(), nn.Tanh()], ids=str)
+@pytest.mark.parametrize("module", [nn.ReLU(), nn.LeakyReLU(0.2), nn.Sigmoid(), nn.Tanh()], ids=plain)
 @given(shape=st.lists(small, min_size=1, max_size=4), seed=seeds, spread=st.sampled_from([0.1, 1, 30]))
 @settings(max_examples=30, deadline=None)
 def test_activations(module, shape, seed, spread):
     assert_same_layer(module, numbers(*shape, seed=seed, spread=spread))
 
 
-@pytest.mark.parametrize("module", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1)], ids=str)
+@pytest.mark.parametrize("module", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1)], ids=plain)
 @given(b=small, k=small, seed=seeds, spread=st.sampled_from([0.1, 1, 300]))
 @settings(deadline=None)
 def test_softmax(module, b, k, seed, spread):
     assert_same_layer(module, numbers(b, k, seed=seed, spread=spread))
 
 
-@pytest.mark.parametrize("module", [nn.ReLU(), nn.LeakyReLU()], ids=str)
+@pytest.mark.parametrize("module", [nn.ReLU(), nn.LeakyReLU()], ids=plain)
 def test_the_slope_at_zero_is_torchs(module):
     assert_same_layer(module, torch.tensor([-0.0, 0.0, 1.0], dtype=torch.float64))
 

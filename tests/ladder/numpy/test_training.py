@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ids import plain
 from tests.ladder.numpy.twin import (
     assert_equal,
     built,
@@ -269,7 +270,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "options", "settings_"), RUNS, ids=str)
+@pytest.mark.parametrize(("rule", "options", "settings_"), RUNS, ids=plain)
 def test_the_librarys_own_run_from_its_seed(rule, options, settings_):
     """Order, first weights, dropout, one-cycle, clipping, penalties: the losses of `satsuma.train.loop.train`."""
     x, y = numbers(53, 12), torch.arange(53) % 3
