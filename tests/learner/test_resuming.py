@@ -85,6 +85,50 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(tmp_path, steps):
     assert [row["step"] for row in rows(tmp_path / "cut", "step")] == list(range(1, 19))
 
 
+def test_a_ready_made_model_need_not_begin_with_the_same_weights(tmp_path):
+    """Its first weights are nobody's to draw again: those of the run's folder are taken."""
+    whole = learner(tmp_path / "cut", model=sm.mlp((64, 16, 10)))
+    first = weights(whole)
+    other = learner(tmp_path / "whole", model=sm.mlp((64, 16, 10)))
+    other.model.load_state_dict(first)
+    one_cycle(other)
+    told = whole.recorder.on_step
+    whole.recorder.on_step = lambda run, row: told(run, row) if row.step < 9 else cut_here()
+    with pytest.raises(CutOffError):
+        one_cycle(whole)
+    learn = learner(tmp_path / "cut", model=sm.mlp((64, 16, 10)))  # drawn anew
+    one_cycle(learn, resume=True)
+    assert same_weights(learn, other)
+    assert learn.recorder.losses == other.recorder.losses
+    assert all(torch.equal(value, first[name]) for name, value in learn.past.first.items())
+
+
+def test_a_learner_whose_fit_broke_off_is_not_trained_on_by_mistake(tmp_path):
+    """As when a notebook's cell is run again after Ctrl-C."""
+    learn = learner(tmp_path / "run")
+    told = learn.recorder.on_step
+    learn.recorder.on_step = lambda run, row: told(run, row) if row.step < 9 else cut_here()
+    with pytest.raises(CutOffError):
+        one_cycle(learn, resume=True)
+    learn.recorder.on_step = told
+    with pytest.raises(ValueError, match=r"broke off \(CutOffError\).*make the learner anew"):
+        one_cycle(learn, resume=True)
+    assert len(one_cycle(learner(tmp_path / "run"), resume=True)) == 3
+
+
+def test_torn_bytes_at_the_historys_end_count_for_nothing(tmp_path):
+    cut_off(tmp_path / "cut", 9)
+    with (tmp_path / "cut" / "history.jsonl").open("ab") as file:
+        file.write(b"\0\0\xff\xfe")
+    learn = learner(tmp_path / "cut")
+    one_cycle(learn, resume=True)
+    assert [row["step"] for row in rows(tmp_path / "cut", "step")] == list(range(1, 19))
+
+
+def cut_here():
+    raise CutOffError
+
+
 def test_resume_begins_a_run_that_has_not_begun(tmp_path):
     """So that one command serves for the first time and for every other."""
     learn = learner(tmp_path / "new")

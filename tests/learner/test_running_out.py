@@ -1,8 +1,11 @@
 """Memory that runs out: told, gone around with `micro="auto"`, and found out beforehand by `largest_batch`."""
 
 import math
+import multiprocessing
+import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import textwrap
@@ -384,3 +387,51 @@ def test_free_memory_is_the_least_of_machine_and_groups(tmp_path):
     (first / "memory.usage_in_bytes").write_text("200000")
     (first / "memory.stat").write_text("total_inactive_file 0")
     assert free_cpu_memory(proc, groups) == 100000
+
+
+# --- while loading ------------------------------------------------------------------------------------------------
+
+
+class Hoarder:
+    """Sample 5 is too large."""
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, index: int):
+        if index == 5:
+            raise MemoryError("Unable to allocate 7.45 GiB for an array with shape (1000, 1000, 1000)")
+        return X[index], int(Y[index])
+
+
+class Doomed(Hoarder):
+    """The process that reads sample 5 is killed, as by the kernel."""
+
+    def __getitem__(self, index: int):
+        if index == 5 and multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return X[index], int(Y[index])
+
+
+def streamed(dataset, **options) -> sm.Learner:
+    dls = sm.DataLoaders(sm.DataLoader(dataset, 4, **options))
+    return sm.Learner(dls, network(), loss_func=sm.cross_entropy, device="cpu", precision="float32", progress=False)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_too_large_is_told_as_such(workers):
+    learn = streamed(Hoarder(), workers=workers)
+    with pytest.raises(sm.OutOfMemoryError, match=r"while a batch was made, step 2, epoch 0: 7\.45 GiB more") as found:
+        learn.fit(1)
+    assert "fewer workers" in str(found.value)
+
+
+def test_a_worker_process_that_is_killed_ends_the_fit_by_name():
+    """Whether torch notices while the loop waits for the batch or in the midst of a step."""
+    learn = streamed(Doomed(), workers=2, worker_kind="processes")
+    with pytest.raises(
+        RuntimeError, match=r"worker process of the loader died: number 1 \(pid \d+\) at a batch of"
+    ) as e:
+        learn.fit(1)
+    assert "sample 5" in str(e.value)
+    assert "killed by SIGKILL" in str(e.value)

@@ -82,6 +82,13 @@ def test_a_schedule_is_copied_with_what_it_calls_and_gives_the_same() -> None:
     assert {(p.kind, p.room, p.own) for p in sources.pieces} == {("function", "satsuma.optim.schedules", False)}
 
 
+def test_a_constant_of_peels_own_is_not_taken_for_one_of_the_run() -> None:
+    (step,) = lifted("def main():\n    return STEP", STEP=STEP).pieces
+    assert step.room.startswith(("satsuma.data.", "satsuma.ladder."))  # `wrap_doc` has a STEP = 4 too
+    (other,) = lifted("def main():\n    return LONGEST", LONGEST=100).pieces  # as `table_code` has it
+    assert other.room == "script"
+
+
 def test_constants_come_along_with_their_comments() -> None:
     sources = lifted("def main():\n    pass\nmain = set_rates, train", set_rates=set_rates, train=train)
     (step,) = [p for p in sources.pieces if p.name == "STEP"]

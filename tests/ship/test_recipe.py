@@ -111,7 +111,7 @@ def test_values_come_back_equal_from_json_and_from_code(value):
         assert [from_recipe(recipe)(i) for i in range(100)] == [value(i) for i in range(100)]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m)[:60])
+@pytest.mark.parametrize("module", MODULES, ids=plain)
 def test_modules_are_built_again_with_weights_of_the_same_shapes(module):
     recipe = through_json(module)
     assert opaque_parts(recipe) == []
@@ -247,7 +247,7 @@ MALICE = [
 ]
 
 
-@pytest.mark.parametrize("recipe", MALICE, ids=lambda r: str(r)[:50])
+@pytest.mark.parametrize("recipe", MALICE, ids=plain)
 def test_nothing_outside_the_table_is_built_imported_or_run(recipe, monkeypatch):
     monkeypatch.setattr("os.system", lambda *_: pytest.fail("a file ran a command"))
     known_parts()  # the table itself imports its rooms, once

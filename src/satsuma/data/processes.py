@@ -73,7 +73,6 @@ class WorkerProcesses:
         self.maker, self.workers, self.pin = maker, workers, pin
         self.requests = RequestList()
         self.engine: Any = None
-        self.watch: Any = None  # waits for answers in the place of `next`: `ProcessWatch`
         self.busy = threading.Lock()  # one epoch at a time; another is given processes of its own
 
     def __repr__(self) -> str:
@@ -85,9 +84,7 @@ class WorkerProcesses:
     def epoch(self, requests: list[Request]) -> Iterator[Any]:
         """The batches asked for, in order. Errors are those of `maker`; `RuntimeError` if a process dies."""
         if not self.busy.acquire(blocking=False):
-            other = WorkerProcesses(self.maker, self.workers, self.pin)
-            other.watch = self.watch
-            yield from other.epoch(requests)
+            yield from WorkerProcesses(self.maker, self.workers, self.pin).epoch(requests)
             return
         whole = False
         sent: Iterator[SentBatch] = iter(())
@@ -129,8 +126,6 @@ class WorkerProcesses:
             ) from error
 
     def answer(self, sent: Iterator[SentBatch]) -> SentBatch:
-        if self.watch is not None:
-            return self.watch(sent, self.requests.requests)  # type: ignore[no-any-return]
         try:
             return next(sent)
         except RuntimeError as error:

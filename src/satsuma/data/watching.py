@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
+from satsuma.data.processes import RequestList
 from satsuma.data.streamed import Streamed, in_parts, load_sample, sample_name, sample_order
 
 TIMEOUT = 300.0  # seconds at one sample, or one batch of a process, after which a worker is thought to hang
@@ -62,7 +63,8 @@ def watched_epoch(batches: Any, epoch: int, start: int, timeout: float | None) -
     if not isinstance(batches, Streamed) or batches.workers == 0 or timeout is None:
         return iter(batches.epoch(epoch, start=start))
     if batches.processes is not None:
-        batches.processes.watch = ProcessWatch(batches.maker.dataset, timeout)
+        processes: Any = batches.processes
+        processes.answer = ProcessWatch(batches.maker.dataset, processes.requests, timeout)  # in the method's place
         return batches.epoch(epoch, start=start)
     order = sample_order(len(batches.maker.dataset), batches.shuffle, batches.maker.seed, epoch)
     size = batches.batch_size
@@ -92,7 +94,7 @@ def by_watched_threads(
 
 
 class WatchedThreads:
-    """Threads that make batches, and can be left behind: one that hangs keeps neither the loop nor Python from ending."""
+    """Threads that make batches, and can be left behind: one that hangs keeps neither loop nor Python from ending."""
 
     def __init__(self, workers: int, dataset: Any, timeout: float) -> None:
         self.dataset, self.timeout = dataset, timeout
@@ -193,16 +195,16 @@ def numbered_name(dataset: Any, index: int) -> str:
 
 @dataclass(slots=True)
 class ProcessWatch:
-    """Waits for the answers of worker processes; see `WorkerProcesses.watch`."""
+    """Waits for the answers of worker processes, as `WorkerProcesses.answer` does."""
 
     dataset: Any
+    asked: RequestList
     timeout: float
     sent: Any = None  # torch's iterator, whose workers and tasks are looked at
-    requests: Sequence[Any] = ()
 
-    def __call__(self, sent: Any, requests: Sequence[Any]) -> Any:
+    def __call__(self, sent: Any) -> Any:
         """The next answer. `TimeoutError` naming a worker that hangs, `RuntimeError` one that died."""
-        self.sent, self.requests = sent, requests
+        self.sent = sent
         sent._timeout = looks_every(self.timeout)
         wait = Wait(timeout=self.timeout)
         while True:
@@ -227,7 +229,7 @@ class ProcessWatch:
 
     def batch(self, number: int) -> str:
         """What to call the batch of a task."""
-        _, indices = self.requests[number]
+        _, indices = self.asked.requests[number]
         names = [numbered_name(self.dataset, i) for i in indices[:SHOWN]]
         more = f" and {len(indices) - SHOWN} more" if len(indices) > SHOWN else ""
         return f"a batch of {'; '.join(names)}{more}"
@@ -243,14 +245,14 @@ class ProcessWatch:
             return ""
         deaths = "; ".join(self.one_death(i, process.pid, process.exitcode) for i, process in workers)
         return (
-            f"{deaths}. Most often memory ran out: use fewer workers, a smaller batch size, or "
-            f"worker_kind='threads', whose batches are not copied."
+            f"a worker process of the loader died: {deaths}. Most often memory ran out: use fewer workers, a smaller "
+            f"batch size, or worker_kind='threads', whose batches are not copied."
         )
 
     def one_death(self, worker: int, pid: int, code: int | None) -> str:
         own = [n for n, task in sorted(self.sent._task_info.items()) if task[0] == worker and len(task) == 1]
-        at = f" at {self.batch(own[0])}" if own and own[0] < len(self.requests) else ""
-        return f"worker process {worker} of the loader (pid {pid}) died{at}: {exit_text(code)}"
+        at = f" at {self.batch(own[0])}" if own and own[0] < len(self.asked.requests) else ""
+        return f"number {worker} (pid {pid}){at}: {exit_text(code)}"
 
 
 def exit_text(code: int | None) -> str:
@@ -275,7 +277,7 @@ def exit_text(code: int | None) -> str:
 def loader_death(loader: Any, error: BaseException) -> str:
     """What to say of an error that came while the loop worked, since a worker process of `loader` died; "" if not."""
     for batches in (getattr(loader, "mending", None), getattr(loader, "batches", None)):
-        watch = getattr(getattr(batches, "processes", None), "watch", None)
-        if watch is not None and (told := watch.death(error)):
-            return str(told)
+        watch = getattr(getattr(batches, "processes", None), "answer", None)
+        if isinstance(watch, ProcessWatch) and (told := watch.death(error)):
+            return told
     return ""

@@ -103,7 +103,7 @@ class Recorder(Hook):
         """
         assert self.path is not None
         kept = {"step": steps, "epoch": epochs}
-        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        text = self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""
         lines = []
         for line in text.splitlines():
             row = parsed_line(line)
@@ -121,7 +121,7 @@ class Recorder(Hook):
     def read(self, file: Path, steps: int | None = None, epochs: int | None = None) -> None:
         """Take the steps and epochs of a history in the place of one's own: all, or so many; torn lines are skipped."""
         self.losses, self.lrs, self.epochs, self.epoch_ends = [], [], [], []
-        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
             row = parsed_line(line)
             if row is None:
                 continue

@@ -18,6 +18,10 @@ from satsuma.ship.recipe import opaque_parts, to_recipe
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
+DECIDING = (  # attributes of a learner, which a recipe holds once
+    *("loss_func", "opt_func", "metrics", "lr", "wd", "max_norm", "l1", "l2", "input_noise", "mixup"),
+    *("label_smoothing", "seed", "precision", "splitter", "batch_norm"),
+)
 NO_FITS = ("freeze", "freeze_to", "unfreeze", "dls", "load", "changed")  # calls that train nothing
 
 
@@ -47,6 +51,7 @@ class Past:
     folder: Path | None = None  # of the finished run that this learner was made from
     told: bool = False  # that the run cannot be a script
     git: dict[str, Any] | None = None  # the state of the code around, as the first fit began
+    settings: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # what the first fit trained by
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -79,11 +84,36 @@ def note_begin(learn: "Learner") -> None:
     if not has_begun(learn):
         past.first_digest = now
         past.git = code_state(Path.cwd())
+        past.settings = settings_now(learn)
         past.first = None if is_drawn(learn, now) else copied_to_cpu(learn.model)
         return
+    if others := other_settings(learn):
+        learn.calls.append(("changed", {"settings": others}))
     last = max(i for i, (name, _) in enumerate(learn.calls) if name not in NO_FITS)
     if now != past.left and all(name not in ("load", "changed") for name, _ in learn.calls[last + 1 :]):
         learn.calls.append(("changed", {}))
+
+
+def settings_now(learn: "Learner") -> dict[str, tuple[Any, ...]]:
+    """The learner's attributes that decide its numbers; those that are lists part by part."""
+    values = {name: getattr(learn, name) for name in DECIDING}
+    return {name: tuple(value) if isinstance(value, list) else (value,) for name, value in values.items()}
+
+
+def other_settings(learn: "Learner") -> list[str]:
+    """The attributes that are not as they were when the first fit began; none where none has."""
+    if not has_begun(learn) or not learn.past.settings:
+        return []
+    before, now = learn.past.settings, settings_now(learn)
+    return [name for name in DECIDING if not same_parts(before[name], now[name])]
+
+
+def same_parts(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """Whether two tuples hold the same objects, or equal numbers and texts."""
+    plain = (bool, int, float, str)
+    return len(some) == len(others) and all(
+        a is b or (type(a) is type(b) and isinstance(a, plain) and a == b) for a, b in zip(some, others, strict=True)
+    )
 
 
 def note_end(learn: "Learner", epochs: int, steps: int, cause: str) -> None:

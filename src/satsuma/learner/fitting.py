@@ -12,6 +12,7 @@ from satsuma.learner.beginnings import has_begun, note_begin, note_end
 from satsuma.learner.compiling import compile_once
 from satsuma.learner.freezing import set_frozen
 from satsuma.learner.memory import NoteSlices, explained_or_same, settled_slices
+from satsuma.learner.nan_report import BrokenStep
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
 from satsuma.learner.resuming import prepare_resume
 from satsuma.learner.running import one_cycle_run
@@ -88,6 +89,7 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
     if points is not None and (rows := points.pass_over()) is not None:
         told(learn, f"{len(rows)} epochs were complete before the run was cut off: they are not trained again")
         return EpochTable(rows, learn.weights_epoch)
+    learn.broken = None
     compile_once(learn)
     shared_run(learn, run)
     try:
@@ -108,6 +110,7 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
     except NonFiniteLossError as error:
         take_whole(learn, run)
         kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
+        learn.broken = BrokenStep(run, error.step, error.epoch, 0 if points is None else len(points.segments))
         message = f"{non_finite_message(learn, error)} The weights are back as they were {kept}."
         raise FloatingPointError(message) from error
     except (MemoryError, RuntimeError) as error:

@@ -43,6 +43,7 @@ from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
 from satsuma.learner.largest import largest_batch_of
 from satsuma.learner.memory import checked
+from satsuma.learner.nan_report import BrokenStep, NanReport, explained_nan
 from satsuma.learner.peeling import peel_learner
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
 from satsuma.learner.recording import data_recipe, given_arguments, result_facts, weights_path
@@ -51,7 +52,7 @@ from satsuma.learner.results import make_predictor, show_results
 from satsuma.learner.resuming import ResumePoints
 from satsuma.learner.running import checked_run, new_run, objective_of, one_cycle_run, validation_of
 from satsuma.learner.table import EpochTable
-from satsuma.learner.together import refuse_parallel, same_start
+from satsuma.learner.together import refuse_lonely_share, refuse_parallel, same_start
 from satsuma.learner.tta import TTA, augmented_answers
 from satsuma.optim.optimizers import AdamW
 from satsuma.optim.schedules import constant
@@ -142,6 +143,8 @@ class Learner:
         self.seed, self.seed_drawn = (drawn_seed(), True) if seed is None else (as_seed(seed), False)
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.world = join_world()
+        if self.seed_drawn:
+            self.seed = self.world.first(self.seed)
         self.device = pick_device(device)
         lacking = {"micro": micro, "l1": l1, "l2": l2, "compile": compile}
         refuse_parallel(parallel, sync_batch_norm, self.world, self.device, **lacking)
@@ -182,6 +185,7 @@ class Learner:
         self.made: tuple[str, dict[str, Any]] = ("Learner", {})  # the function that made it, for the recipe
         self.normalize: Any = None  # what the data are normalised by, where that follows the model's weights
         self.features_of: FeaturesOf | None = None  # where this learner's data come from, if they are features
+        self.broken: BrokenStep | None = None  # the step that ended the last fit, if its loss was not finite
         self.past = Past()
         note_built(self)
 
@@ -371,6 +375,7 @@ class Learner:
         if self.checked:
             return
         checked(self)
+        refuse_lonely_share(self)
         self.checked = True
         if self.progress:
             say(self.headline())
@@ -385,6 +390,15 @@ class Learner:
     ) -> RateFinder:
         """Sweep the learning rate on a copy of the model: suggestions, and `.plot()`. The learner does not change."""
         return rates_found(self, start_lr=start_lr, end_lr=end_lr, steps=steps, diverged=diverged)
+
+    def explain_nan(self) -> NanReport:
+        """After a loss that became NaN or infinite: that step again, from the run's last checkpoint, under watch.
+
+        It names the layer out of which the first value comes that is not finite, the range of that layer's inputs, the
+        samples, and what autograd's anomaly detection finds. The learner does not change. Raises `ValueError` where
+        the last fit did not end so, or without a `run_dir`.
+        """
+        return explained_nan(self)
 
     @spelled
     def largest_batch(self, *, most: int = MOST) -> LargestBatch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satsuma.errors import PeelError, UserError, nearest
-from satsuma.learner.beginnings import first_weights, loaders_in_turn, run_name
+from satsuma.learner.beginnings import first_weights, loaders_in_turn, other_settings, run_name
 from satsuma.learner.memory import late_change
 from satsuma.learner.recording import slices_recipe
 from satsuma.ship.recipe import opaque_parts
@@ -29,6 +29,11 @@ def peel_learner(learn: "Learner", depth: str) -> "Script":
 
     refuse_depth(depth)
     refuse_late_slices(slices_recipe(learn))
+    if others := other_settings(learn):
+        raise PeelError(
+            f"learn.{' and learn.'.join(others)} was set after a fit, so that a script would train that fit by it as "
+            f"well: set it back to peel the run"
+        )
     beginning = Beginning(
         name=run_name(learn),
         loaders=loaders_in_turn(learn),

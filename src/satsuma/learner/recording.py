@@ -13,6 +13,7 @@ from torch import Tensor
 
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.learner.beginnings import NO_FITS, loaders_in_turn
+from satsuma.learner.nan_report import gradients_told
 from satsuma.learner.surroundings import hardware, versions
 from satsuma.learner.table import row_of
 from satsuma.ship.code import path_code, to_code
@@ -242,7 +243,8 @@ def non_finite_message(learn: "Learner", error: NonFiniteLossError) -> str:
     broken = [n for n, bad in zip(names, non_finite_rows(batch), strict=True) if bad]
     if broken:
         return f"{text} Their values are NaN or infinite in: {', '.join(broken[:SHOWN])}. Mend or drop them."
-    return f"{text} Their values are finite: lower the learning rate (learn.lr_find()) or clip with max_norm=1.0."
+    advice = "Their values are finite: lower the learning rate (learn.lr_find()) or clip with max_norm=1.0."
+    return f"{text} {advice} {gradients_told(learn, error)}"
 
 
 def non_finite_rows(batch: tuple[Any, ...]) -> list[bool]:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from satsuma.data.checks import warn_user
 from satsuma.hooks.progress import say
 from satsuma.learner.beginnings import has_begun, weights_digest
 from satsuma.learner.memory import restore_slices
-from satsuma.learner.recording import call_recipe, learner_recipe, slices_recipe
+from satsuma.learner.recording import FIRST_WEIGHTS, call_recipe, learner_recipe, slices_recipe
 from satsuma.learner.together import share_records
-from satsuma.train.checkpoint import assign_weights
+from satsuma.train.checkpoint import assign_weights, read_weights
 from satsuma.train.fit import EpochRow, Session, read_losses
 from satsuma.train.resume_file import PREFIX, read_state, state_files, write_state
 from satsuma.train.sharding import spread_fit, whole_state
@@ -198,6 +199,7 @@ def prepare_resume(learn: "Learner") -> None:
     if points is None or learn.run_dir is None:
         raise ValueError("resume=True goes on from the checkpoints of a run's folder: give the learner run_dir=")
     if points.asked:
+        refuse_after_break(learn)
         return
     if has_begun(learn):
         raise ValueError(
@@ -208,10 +210,36 @@ def prepare_resume(learn: "Learner") -> None:
     files = state_files(points.folder) if learn.world.rank == 0 else []
     if files:
         points.found = newest_whole(files)
+        take_first_weights(learn, points.found)
         refuse_other_run(learn, points.found)
     elif learn.world.rank == 0:
         refuse_without_checkpoint(learn.run_dir)
     points.found = learn.world.first(points.found)
+
+
+def refuse_after_break(learn: "Learner") -> None:
+    """`ValueError` where the learner's last fit broke off: its cell was run again, say, to go on with it."""
+    if learn.past.ends and learn.past.ends[-1].cause:
+        raise ValueError(
+            f"resume=True: this learner's last fit broke off ({learn.past.ends[-1].cause}), and only a learner that "
+            f"has not trained goes on with it: make the learner anew (in a notebook: run its cell again), and call the "
+            f"run's fits again"
+        )
+
+
+def take_first_weights(learn: "Learner", found: Found) -> None:
+    """Give a model that was handed over ready-made the weights that the run began with, which the run's folder keeps.
+
+    Nobody can be asked to draw them again; they go into the recipe and the scripts. Another model is left as it is.
+    """
+    assert learn.run_dir is not None
+    file = learn.run_dir / FIRST_WEIGHTS
+    was = found.state["recipe"]["first weights"]
+    if not isinstance(learn.model_source, nn.Module) or weights_digest(learn.model) == was or not file.is_file():
+        return
+    own, kept = learn.model.state_dict(), read_weights(file)
+    if {k: (v.shape, v.dtype) for k, v in own.items()} == {k: (v.shape, v.dtype) for k, v in kept.items()}:
+        assign_weights(learn.model, kept, str(file))
 
 
 def newest_whole(files: list[Path]) -> Found:

@@ -15,7 +15,9 @@ from satsuma.functional.each_loss import reduction_of
 from satsuma.hooks.base import Hook
 from satsuma.hooks.checkpoint import Checkpoint
 from satsuma.hooks.interrupt import StopOnInterrupt
+from satsuma.learner.checks import refuse_lonely
 from satsuma.train.fit import INTERRUPTED, TERMINATED, EpochRow, Plan, StepRow, Validation
+from satsuma.train.precision import autocast_dtype
 from satsuma.train.run import Batches, Run
 from satsuma.train.sharding import sharded_copy, swap_parameters, whole_state
 from satsuma.train.together import SharedObjective, mixed_share
@@ -52,6 +54,24 @@ def refuse_parallel(parallel: str, sync_batch_norm: bool, world: World, device: 
         raise ValueError(f'Learner: {" and ".join(given)} cannot go with parallel="fsdp"; leave out, or use "ddp"')
 
 
+def refuse_lonely_share(learn: "Learner") -> None:
+    """`ValueError` where batch normalisation would see one sample alone, since a batch is shared by too many."""
+    size = learn.world.size
+    if size == 1 or learn.sync_batch_norm:
+        return
+    least = min(training_share(learn).batch_sizes)
+    if max(1, least // size) > 1:
+        return
+    inputs = tuple(part.to(learn.device) for part in learn.dls.train.one_batch()[: learn.dls.n_inp])
+    try:
+        refuse_lonely(learn.model, inputs, autocast_dtype(learn.precision), None)
+    except ValueError as error:
+        raise ValueError(
+            f"{size} processes share a batch of {least}, which leaves one of them a single sample, and the model "
+            f"normalises over the batch: use drop_last=True, another batch size or fewer processes"
+        ) from error
+
+
 def same_start(model: nn.Module, world: World, sync_batch_norm: bool) -> nn.Module:
     """The model as process 0 made it, its batch normalisation over whole batches if asked for."""
     if world.size == 1:
@@ -84,10 +104,11 @@ def shared_run(learn: "Learner", run: Run) -> Run:
 
 def training_data(learn: "Learner") -> Batches:
     """The training batches, or this process's weighed share of each."""
-    world = learn.world
-    if world.size == 1:
-        return learn.dls.train
-    return Share(loader=learn.dls.train, rank=world.rank, size=world.size, weighed=True)
+    return learn.dls.train if learn.world.size == 1 else training_share(learn)
+
+
+def training_share(learn: "Learner") -> Share:
+    return Share(loader=learn.dls.train, rank=learn.world.rank, size=learn.world.size, weighed=True)
 
 
 def shared_validation(learn: "Learner") -> Validation | None:

@@ -70,8 +70,7 @@ def array_loops(learn: "Learner", stage: FitStage, words: Words, epochs: str, st
         f"\n{margin}for part in order.split({batches.batch_size}){whole}:"
         f"\n{margin}    x, y = train_x[part], train_y[part]{comment}"
     )
-    looped = looped[: head.start()] + drawn + looped[head.end() :]
-    return looped.replace("len(train_data)", "batches")
+    return looped[: head.start()] + drawn + looped[head.end() :]
 
 
 ARRAYS = Style(loaders=arrays_code, evaluation=array_evaluation, loops=array_loops)

@@ -2,6 +2,7 @@
 
 import io
 import tokenize
+from keyword import iskeyword
 
 OPENING, CLOSING = "([{", ")]}"
 
@@ -9,8 +10,8 @@ OPENING, CLOSING = "([{", ")]}"
 def without_last_commas(text: str) -> str:
     """`text` without the commas that stand before a closing bracket and mean nothing.
 
-    >>> without_last_commas("f(a, b,)"), without_last_commas("(a,)"), without_last_commas("x[a,]")
-    ('f(a, b)', '(a,)', 'x[a,]')
+    >>> without_last_commas("f(a, b,)"), without_last_commas("while (a,) in x: f()"), without_last_commas("x[a,]")
+    ('f(a, b)', 'while (a,) in x: f()', 'x[a,]')
     """
     tokens = [t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type != tokenize.NL]
     gone: list[tuple[int, int]] = []
@@ -21,7 +22,7 @@ def without_last_commas(text: str) -> str:
         if token.string in OPENING:
             before = tokens[i - 1] if i else None
             joined = before is not None and (
-                (before.type == tokenize.NAME and before.string not in WORDS) or before.string in (")", "]")
+                (before.type == tokenize.NAME and not iskeyword(before.string)) or before.string in (")", "]")
             )
             open_rows.append(((token.string == "(") == joined or token.string == "{", 0))
         elif token.string in CLOSING:
@@ -35,6 +36,3 @@ def without_last_commas(text: str) -> str:
     for line, column in sorted(gone, reverse=True):
         lines[line - 1] = lines[line - 1][:column] + lines[line - 1][column + 1 :]
     return "\n".join(lines)
-
-
-WORDS = ("return", "in", "yield", "not", "and", "or", "is", "if", "else", "for", "lambda", "assert", "del", "await")

@@ -16,8 +16,6 @@ from satsuma.peel.picture_code import getter_code, pictures_code
 from satsuma.peel.words import Words
 from satsuma.vision.image import IMAGE_EXTENSIONS, get_image_files
 
-NPZ = 'Path(__file__).with_suffix(".npz")'
-
 
 def has_source(dls: Any) -> bool:
     """Whether the loaders' items are listed anew from a file or folder."""
@@ -67,11 +65,11 @@ def parts_code(dls: Any, words: Words) -> list[str]:
 def listing_code(dls: Any, words: Words) -> str:
     """The Python for all items of the source, in their order."""
     if has_source(dls) and lists_plainly(dls):
-        words.names["IMAGE_EXTENSIONS"] = IMAGE_EXTENSIONS
+        words.named("IMAGE_EXTENSIONS", IMAGE_EXTENSIONS)
         return 'sorted(file for file in args.data.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS)'
     if has_source(dls):
         get_items = words.value(dls.block.get_items)
-        return f"{source_call(dls.block.get_items, get_items, 'args.data', words)}"
+        return source_call(dls.block.get_items, get_items, "args.data", words)
     return words.items(dls.block.items(dls.source))
 
 

@@ -48,6 +48,12 @@ def stages_of(learn: "Learner") -> list[FitStage]:
     n_groups = len(group_list(learn))
     pretrained = learn.made[0] == "vision_learner" and learn.made[1].get("pretrained", True)
     first, data = (n_groups - 1 if pretrained else 0), 0
+    n_fits = sum(name in FITS for name, _ in learn.calls)
+    if broken := next((end for end in learn.past.ends[: max(n_fits - 1, 0)] if end.cause), None):
+        raise PeelError(
+            f"a fit broke off after {broken.steps} steps ({broken.cause}), and others followed: a script would train "
+            f"it to its end, and the rest otherwise. Make the learner anew, and train it in whole fits"
+        )
     for name, call in learn.calls:
         if name == "dls":
             data += 1
@@ -55,6 +61,11 @@ def stages_of(learn: "Learner") -> list[FitStage]:
             raise PeelError(
                 f"weights were loaded between two fits (learn.load({call.get('file')!r})): a script of the whole run "
                 f"would need them in the middle. Peel a learner that loads them before its first fit"
+            )
+        elif name == "changed" and "settings" in call:
+            raise PeelError(
+                f"learn.{' and learn.'.join(call['settings'])} was set between two fits, which no recipe records: make "
+                f"a learner with it, which loads the weights of this one, and peel both"
             )
         elif name == "changed":
             raise PeelError(

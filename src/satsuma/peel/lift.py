@@ -33,6 +33,7 @@ from satsuma.peel.homes import (
     is_library,
     source_of,
 )
+from satsuma.peel.live import live_definition, refuse_state, wrapped_by_hand
 from satsuma.peel.names import (
     free_names,
     names_at_import,
@@ -160,7 +161,11 @@ class Lifter:
         base = inspect.unwrap(value) if callable(value) and hasattr(value, "__wrapped__") else value
         if inspect.isfunction(base) or inspect.isclass(base):
             line = import_for(value, name)
-            return self.from_definition(name, base, user) if line is None else self.import_line(name, line)
+            if line is not None:
+                return self.import_line(name, line)
+            if base is not value and not is_library(base.__module__) and value is not named_in_module(base):
+                raise wrapped_by_hand(f"{base.__module__}.{base.__qualname__}")
+            return self.from_definition(name, base, user, live=value)
         if inspect.ismethod(value):
             raise PeelError(
                 f"peel: {user} uses {value.__qualname__}, a method of one object, which a script has no source for; "
@@ -181,8 +186,8 @@ class Lifter:
             )
         return self.import_line(name, module_line(module.__name__, name))
 
-    def from_definition(self, name: str, value: Any, user: str) -> str:
-        """Lift or import a function or class."""
+    def from_definition(self, name: str, value: Any, user: str, *, live: Any) -> str:
+        """Lift or import a function or class; `live`: with what decorators have put around it."""
         refuse_nested(value, user)
         if is_library(value.__module__) and not self.library:
             line = f"from {value.__module__} import {value.__name__}"
@@ -197,11 +202,12 @@ class Lifter:
                 f"peel: {user} uses {value.__name__}, whose source cannot be found (it was typed at a prompt, or its "
                 f"file has changed); put it in a file and import it from there"
             )
-        return self.alias(name, self.define(home, value.__name__, value))
+        return self.alias(name, self.define(home, value.__name__, live))
 
     def from_constant(self, name: str, value: Any, user: str) -> str:
         """Bind a value that is neither function, class nor module: by the library's own line if there is one."""
-        for module in [m for n, m in sys.modules.items() if is_library(n) and name in vars(m)]:
+        rooms = [m for n, m in sys.modules.items() if is_library(n) and not n.startswith("satsuma.peel.")]
+        for module in [m for m in rooms if name in vars(m)]:
             home = home_of_module(module.__name__)
             if vars(module)[name] is value and name in home.definitions:
                 return self.resolve(name, home, user) or name
@@ -273,11 +279,13 @@ class Lifter:
 
     def define(self, home: Home, name: str, live: Any) -> str:
         """Lift a definition of a module, and all that it uses."""
-        node = home.definitions[name]
+        node = live_definition(home, name, live) if home.own and live is not MISSING else home.definitions[name]
         constant = not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         if f"{home.name}.{name}" == "satsuma.learner.learner.Learner":
             raise PeelError("peel: the code uses Learner itself, which is what a script does without")
         if constant and home.own and not is_literal_line(node, live):
+            if hasattr(live, "__wrapped__"):
+                raise wrapped_by_hand(f"{home.name}.{name}")
             if callable(live) and import_for(live, name) is None and inspect.isroutine(live):
                 return self.from_value(name, live, home.name)
             return self.define_value(name, live, home.name, home.name)
@@ -302,6 +310,7 @@ class Lifter:
         text = self.with_bare_names(text, full, entry)
         entry.piece = Piece(name=name, text=text, kind=kind, room=home.name, own=home.own)
         refuse_changed_globals(entry.piece)
+        refuse_state(entry.piece, home)
         self.find_uses(entry, full, extra)
         entry.needs, entry.calls = names_at_import(text, lazy_types=home.own and home.lazy_types)
         return name
@@ -378,6 +387,11 @@ class Lifter:
 
 
 MISSING: Any = object()
+
+
+def named_in_module(base: Any) -> Any:
+    """What stands under a function's own name in its module."""
+    return base.__globals__.get(base.__name__) if inspect.isfunction(base) else base
 
 
 def claim_text(claim: tuple[str, str, int]) -> str:

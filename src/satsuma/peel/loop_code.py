@@ -11,13 +11,14 @@ from satsuma.nn.transfer import TransferModel
 from satsuma.peel.describe import FitStage
 from satsuma.peel.known import CLEARING, EVALUATION, is_as_known
 from satsuma.peel.table_code import column_names, header_code, row_code
-from satsuma.peel.unroll import unroll
+from satsuma.peel.unroll import indented, unroll
 from satsuma.peel.words import Words
 from satsuma.train.early_stopping import BestWeights, resolved
 from satsuma.train.evaluate import metric_result, named_metrics, predict_batches
 from satsuma.train.fit import EpochRow, Plan, StepRow
 from satsuma.train.loop import train
 from satsuma.train.precision import autocast_dtype
+from satsuma.train.run import Batches
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -30,30 +31,23 @@ def evaluate_code(learn: "Learner", words: Words) -> str:
     if learn.dls.valid is None:
         return ""
     words.imports.add("from torch import nn")
+    words.named("Batches", Batches)
     if has_plain_batches(learn):
-        return plain_evaluation(learn, words)
-    words.name(predict_batches)
-    several = f", n_inp={learn.dls.n_inp}" if learn.dls.n_inp > 1 else ""
-    autocast = autocast_dtype(learn.precision)
-    given = several + (f", autocast={words.value(autocast)}" if autocast else "")
-    words.names["Batches"] = type_named("Batches")
+        targets = "targets"
+        lines = ["model.eval()", "parts = [(model(x), y) for x, y in data.epoch(0)]"]
+        lines.append("outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))")
+    else:
+        targets = "*targets"
+        autocast = autocast_dtype(learn.precision)
+        given = f", n_inp={learn.dls.n_inp}" if learn.dls.n_inp > 1 else ""
+        given += f", autocast={words.value(autocast)}" if autocast else ""
+        lines = [f"outputs, targets = {words.name(predict_batches)}(model, data{given})"]
+    body = indented("\n".join(lines), 4)
     return f'''@torch.no_grad()
 def evaluate(model: nn.Module, data: Batches) -> list[float]:
     """{judged_by(learn)} over all of `data`."""
-    outputs, targets = predict_batches(model, data{given})
-    return [{judgement(learn, "*targets", words)}]'''
-
-
-def plain_evaluation(learn: "Learner", words: Words) -> str:
-    """`evaluate` where batches are pairs and the model gives one tensor."""
-    words.names["Batches"] = type_named("Batches")
-    return f'''@torch.no_grad()
-def evaluate(model: nn.Module, data: Batches) -> list[float]:
-    """{judged_by(learn)} over all of `data`."""
-    model.eval()
-    parts = [(model(x), y) for x, y in data.epoch(0)]
-    outputs, targets = (torch.cat(column) for column in zip(*parts, strict=True))
-    return [{judgement(learn, "targets", words)}]'''
+{body}
+    return [{judgement(learn, targets, words)}]'''
 
 
 def judged_by(learn: "Learner") -> str:
@@ -81,12 +75,6 @@ def has_plain_batches(learn: "Learner") -> bool:
     modes = learn.splitter is None or isinstance(learn.model, TransferModel)
     plain = pairs and learn.dls.n_inp == 1 and inner and modes and not learn.hooks
     return plain and autocast_dtype(learn.precision) is None and is_as_known(EVALUATION)
-
-
-def type_named(name: str) -> Any:
-    from satsuma.train import run
-
-    return getattr(run, name)
 
 
 def metric_code(metric: Any, words: Words, targets: str) -> str:
@@ -118,7 +106,7 @@ def looped_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, st
     judged: what stands after the training loss in the list of an epoch's values.
     """
     for name in names_of(train):
-        words.names[name] = train.__globals__[name]
+        words.named(name, train.__globals__[name])
     stops, hooks = stage.early_stopping is not None, bool(learn.hooks)
     if stops and not stopping:
         stopping = stopping_code(learn, stage, words)

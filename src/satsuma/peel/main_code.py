@@ -23,7 +23,7 @@ from satsuma.train.precision import has_convolutions
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
-
+NPZ = 'Path(__file__).with_suffix(".npz")'  # the file beside the script
 # functions that give an nn.Sequential or nn.Linear whose layers draw their weights in their order
 STACKS = tuple(inspect.unwrap(f) for f in (linear_model, logistic_regression, simple_net, mlp, small_cnn))
 
@@ -32,8 +32,8 @@ def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], wo
     """`main`: arguments, data, model, stages, weights."""
     body = []
     if len(stages) == 1:
-        body += [settings_code(learn, stages[0], words, epochs="args.epochs", before=None)]
-        run = run_code(learn, stages[0], words, seed="args.seed")
+        body.append(settings_code(learn, stages[0], words, "args.epochs"))
+        run = run_code(learn, words, seed="args.seed")
         body.append(f"{run}\n{style.loops(learn, stages[0], words, 'args.epochs', '')}")
     else:
         body.append("losses: list[float] = []")
@@ -41,7 +41,7 @@ def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], wo
             words.imports.add("import math")
             body.append("epochs_done = 0")
         body += [stage_code(learn, beginning, stages, place, words, style) for place in range(len(stages))]
-    start = [freeze_code(learn, stages[0].first, words)] if needs_freezing(learn, stages) else []
+    start = [freeze_code(learn, stages[0].first, words)] if needs_freezing(stages) else []
     if re.search(r"\bgroups\b", "\n".join([*start, *body])):
         start.insert(0, layer_groups_code(learn, words))
     body = [data_and_model_code(learn, beginning, words, style), "\n".join(start), *body]
@@ -62,17 +62,14 @@ def main_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], wo
 def arguments_code(learn: "Learner", beginning: Beginning, stages: list[FitStage], words: Words) -> str:
     """The command line's options."""
     source = words.value(beginning_source(beginning)) if has_source(beginning.loaders[0]) else ""
-    default = source or 'Path(__file__).with_suffix(".npz")'
+    default = source or NPZ
     told = "the folder or file of the data" if source else "the arrays of the run"
     last = " of the last stage" if len(stages) > 1 else ""
     lines = ["parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)"]
     if source or words.arrays:
         lines.append(f'parser.add_argument("--data", type=Path, default={default}, help="{told}")')
     if source and words.arrays:
-        lines.append(
-            'parser.add_argument("--arrays", type=Path, default=Path(__file__).with_suffix(".npz"), '
-            'help="what else the run began with")'
-        )
+        lines.append(f'parser.add_argument("--arrays", type=Path, default={NPZ}, help="what else the run began with")')
     if beginning.weights_file is not None and beginning.weights is None:
         file = words.value(beginning.weights_file.absolute())
         lines.append(f'parser.add_argument("--weights", type=Path, default={file}, help="of the trained network")')
@@ -109,7 +106,7 @@ def data_and_model_code(learn: "Learner", beginning: Beginning, words: Words, st
 def model_code(learn: "Learner", beginning: Beginning, words: Words) -> str:
     """The model, its first weights, its place in memory."""
     words.name(mix_seed)
-    words.names["WEIGHTS"] = WEIGHTS
+    words.named("WEIGHTS", WEIGHTS)
     source = learn.maker
     if isinstance(source, nn.Module):
         lines = [f"model = {words.value(source)}"]

@@ -107,7 +107,7 @@ def numpy_loop_code(learn: "Learner", parts: Parts, stage: FitStage, given: Mapp
     words = parts.words
     for name in train.__code__.co_names:
         if name in train.__globals__:
-            words.names[name] = train.__globals__[name]
+            words.named(name, train.__globals__[name])
     seed = given["seed"]
     arguments = {
         "inputs": "train_x",

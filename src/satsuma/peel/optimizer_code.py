@@ -59,7 +59,7 @@ def plain_code(learn: "Learner", lr: Any, wd: float | None, words: Words) -> str
     if len(groups) == 1 and same_parameters(groups[0]["params"], parameters):
         return f"optimizer = {called}(model.parameters(), {given})"
     decayed, undecayed = ([p for p in parameters if (p.ndim >= 2) == wanted] for wanted in (True, False))
-    if len(groups) != 2 or groups[1]["weight_decay"] != 0.0:
+    if len(groups) != 2 or groups[1].get("weight_decay") != 0.0:
         return None
     if not (same_parameters(groups[0]["params"], decayed) and same_parameters(groups[1]["params"], undecayed)):
         return None
@@ -83,7 +83,7 @@ def grouped_code(learn: "Learner", stage: FitStage, wd: float | None, words: Wor
     given = "".join(f", {name}={words.value(value)}" for name, value in (settings | {"lr": rates[-1]}).items())
     called, spelled = f"torch.optim.{kind.__name__}", words.value(rates)
     groups = optimizer.param_groups
-    decay = max(group["weight_decay"] for group in groups)
+    decay = max(group.get("weight_decay", 0.0) for group in groups)
     if same_groups(groups, chosen[True], decay=decay, other=0.0):
         words.helpers["parameter_groups"] = GROUPS
         words.imports |= {"from torch import Tensor", "from typing import Any"}
@@ -131,7 +131,7 @@ def same_groups(
     return len(groups) == len(parts) and all(
         same_parameters(group["params"], part[0])
         and group["lr"] == part[1]
-        and group["weight_decay"] == (decay if part[2] else other)
+        and group.get("weight_decay", 0.0) == (decay if part[2] else other)
         for group, part in zip(groups, parts, strict=True)
     )
 
@@ -144,7 +144,7 @@ def optimizer_of(learn: "Learner") -> torch.optim.Optimizer:
 
 def settings_of(optimizer: torch.optim.Optimizer) -> dict[str, Any] | None:
     """The settings that are not those of torch's class, and a rate; None if groups differ beyond rate and decay."""
-    first = next((group for group in optimizer.param_groups if group["weight_decay"]), optimizer.param_groups[0])
+    first = next((group for group in optimizer.param_groups if group.get("weight_decay")), optimizer.param_groups[0])
     known = inspect.signature(type(optimizer).__init__).parameters
     for group in optimizer.param_groups:
         if any(group[name] != first[name] for name in optimizer.defaults if name not in ("weight_decay", "lr")):

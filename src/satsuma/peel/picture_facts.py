@@ -34,7 +34,7 @@ def facts_of_pictures(dls: Any) -> dict[str, str]:
     if path.channels > 1:  # OpenCV drops a single one
         facts |= {"part.ndim < pixels.ndim": "False", "shown.ndim < pixels.ndim": "False"}
     for table, name in (('{1: "L", 3: "RGB", 4: "RGBA"}', MODES), ("COLOURSPACES", COLOURSPACES)):
-        facts[f"{table}[{path.channels}]"] = facts[f"{table}[channels]"] = f'"{name[path.channels]}"'
+        facts[f"{table}[channels]"] = f'"{name[path.channels]}"'
     if kinds <= OWN_PLACES - {Warp}:
         facts |= {"is_affine(matrix)": "True", "is_affine(composed)": "True"}
     if kinds <= OWN_PLACES - {Dihedral}:

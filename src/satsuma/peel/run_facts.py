@@ -60,7 +60,8 @@ FROM_FILES = {"isinstance(source, np.ndarray)": "False", "isinstance(source, Ima
 
 def facts_of(learn: "Learner", stages: Sequence[FitStage], words: Words) -> dict[str, str]:
     """Expressions of the library, with what they are throughout this run."""
-    facts = {"isinstance(batch, tuple | list)": "True", "operator.index(seed)": "seed", "operator.index(key)": "key"}
+    facts = {"isinstance(batch, tuple | list)": "True"}
+    facts |= {"operator.index(seed)": "seed", "operator.index(key)": "key"}  # whole numbers already
     facts |= ON_CPU if learn.device.type == "cpu" else {}
     facts |= loop_facts(learn, stages)
     if type(learn.model).__module__.startswith(("torch.nn.", "satsuma.nn.")):
@@ -100,9 +101,26 @@ def loop_facts(learn: "Learner", stages: Sequence[FitStage]) -> dict[str, str]:
     still = all(stage.schedule is constant and stage.momentum is None for stage in stages)
     if still and learn.splitter is None and not learn.hooks:
         facts["set_rates(run)"] = "None"
-    if not learn.input_noise and all(type(layer) in WITHOUT_NOISE for layer in learn.model.modules()):
+    still = not learn.input_noise and all(type(layer) in WITHOUT_NOISE for layer in learn.model.modules())
+    if still and not runs_foreign(learn, stages):
         facts["seed_step(run)"] = "None"
     return facts
+
+
+def runs_foreign(learn: "Learner", stages: Sequence[FitStage]) -> bool:
+    """Whether code of the user's runs between a step's seed and the next, and may draw random numbers there."""
+    parts = [learn.loss_func, learn.opt_func, *learn.metrics, *learn.hooks]
+    parts += [part for stage in stages for part in (stage.schedule, stage.momentum) if part is not None]
+    parts += [loader.dataset for loader in learn.dls.loaders]
+    return not all(map(is_ours, parts))
+
+
+def is_ours(part: Any) -> bool:
+    """Whether a part is the library's or torch's, whatever it was given before."""
+    while isinstance(part, functools.partial):
+        part = part.func
+    module = getattr(part, "__module__", None) or type(part).__module__
+    return module.split(".")[0] in ("satsuma", "torch")
 
 
 def rewriting_of(learn: "Learner", words: Words) -> Callable[[str], str] | None:

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from satsuma.errors import PeelError
-from satsuma.peel.homes import is_installed
+from satsuma.peel.homes import is_installed, is_library
+from satsuma.peel.live import refuse_counting
 from satsuma.peel.rebuild import (
     GETTERS,
     arguments_of,
@@ -88,10 +89,11 @@ def import_for(value: Any, name: str) -> str | None:
     return f"from {module} import {own}" + ("" if own == name else f" as {name}")
 
 
-def spelled_value(value: Any, names: dict[str, Any], imports: set[str]) -> str:
+def spelled_value(value: Any, names: dict[str, Any], imports: set[str], hidden: frozenset[str] = frozenset()) -> str:
     """Python text that builds `value` again.
 
     What it names is added to `names` (name → the function or class, to be lifted) or, as a line, to `imports`.
+    `hidden`: names of the user's for which `own_NAME` is written, a second name for the same.
     Raises `PeelError` for what no text builds; it names the part, says why, and what to do.
 
     >>> names, imports = {}, set()
@@ -100,7 +102,7 @@ def spelled_value(value: Any, names: dict[str, Any], imports: set[str]) -> str:
     >>> sorted(imports)
     ['from functools import partial', 'from torch import nn']
     """
-    return Speller(names, imports).text(value)
+    return Speller(names, imports, hidden).text(value)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Speller:
 
     names: dict[str, Any]
     imports: set[str]
+    hidden: frozenset[str] = frozenset()
 
     def text(self, value: Any) -> str:
         if value is None or value is Ellipsis or type(value) in READ_OFF:
@@ -240,12 +243,9 @@ class Speller:
                     f"peel: {said(value)} has no name that a script could use; make it a function in a file"
                 )
             return f"{self.named(root)}.{rest}"
-        if self.names.setdefault(first, value) is not value:
-            other = self.names[first]
-            raise PeelError(
-                f"peel: {other.__module__}.{first} and {module}.{first} have one name, and a script has one place for "
-                f"a name; rename one of them"
-            )
+        if first in self.hidden and not is_library(module):
+            first = f"own_{first}"
+        refuse_one_name(first, self.names.setdefault(first, value), value)
         return str(first)
 
     def object(self, value: Any) -> str:
@@ -262,6 +262,7 @@ class Speller:
             return self.call(self.named(cls), [], named)
         if isinstance(value, torch.Generator | io.IOBase):
             raise PeelError(f"peel: {said(value)} cannot be written as code; open or seed one in a function in a file")
+        refuse_counting(cls)
         found = arguments_of(value)
         if isinstance(found, str):
             raise PeelError(
@@ -326,6 +327,16 @@ class Speller:
             return f"{what}(OrderedDict([{', '.join(f'({k!r}, {text})' for k, text in children)}]))"
         inner = ", ".join(text for _, text in children)
         return f"{what}([{inner}])" if isinstance(module, nn.ModuleList) else f"{what}({inner})"
+
+
+def refuse_one_name(name: str, held: Any, value: Any) -> None:
+    """`PeelError` where `name` stands for `held` already, which is not `value`."""
+    if held is not value:
+        modules = [getattr(part, "__module__", None) or type(part).__name__ for part in (held, value)]
+        raise PeelError(
+            f"peel: {modules[0]}.{name} and {modules[1]}.{name} have one name, and a script has one place for a name; "
+            f"rename yours"
+        )
 
 
 def given_fields(value: Any) -> dict[str, Any]:

@@ -11,20 +11,20 @@ from satsuma.nn.freezing import freeze_before, keep_norms_learning, rest_frozen
 from satsuma.nn.transfer import TransferModel
 from satsuma.optim.groups import listed_layer_groups
 from satsuma.peel.describe import Beginning, Cycle, FitStage
-from satsuma.peel.loop_code import stopping_code, type_named
+from satsuma.peel.loop_code import stopping_code
 from satsuma.peel.optimizer_code import optimizer_code
 from satsuma.peel.style import Style
 from satsuma.peel.unroll import indented
 from satsuma.peel.words import Words
 from satsuma.train.objectives import penalised, supervised, supervised_mixed
 from satsuma.train.precision import autocast_dtype
-from satsuma.train.run import Run
+from satsuma.train.run import Batches, Run
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
 
-def needs_freezing(learn: "Learner", stages: list[FitStage]) -> bool:
+def needs_freezing(stages: list[FitStage]) -> bool:
     return any(stage.first for stage in stages)
 
 
@@ -72,7 +72,7 @@ def stage_code(
         lines.append(style.loaders(beginning.loaders[stage.data], words, learn.seed, f"data_{stage.data}_"))
     if before is not None and stage.first != before.first:
         lines.append(freeze_code(learn, stage.first, words))
-    lines.append(settings_code(learn, stage, words, epochs=epochs, before=before))
+    lines.append(settings_code(learn, stage, words, epochs))
     dynamic = any(s.early_stopping is not None for s in stages[:-1])
     done = "epochs_done" if dynamic else str(sum(s.epochs for s in stages[:place]))
     valid = ", valid_data" if learn.dls.valid else ""
@@ -88,7 +88,7 @@ def stage_code(
     return "\n".join(lines)
 
 
-def settings_code(learn: "Learner", stage: FitStage, words: Words, *, epochs: str, before: FitStage | None) -> str:
+def settings_code(learn: "Learner", stage: FitStage, words: Words, epochs: str) -> str:
     """A stage's optimiser, schedule and momentum."""
     lines = []
     if isinstance(stage.schedule, Cycle) or isinstance(stage.momentum, Cycle):
@@ -112,7 +112,7 @@ def course_code(course: Any, words: Words) -> str:
     return f"partial({words.name(course.function)}, total=total{settings})"
 
 
-def run_code(learn: "Learner", stage: FitStage, words: Words, *, seed: str, first_epoch: str = "0") -> str:
+def run_code(learn: "Learner", words: Words, *, seed: str, first_epoch: str = "0") -> str:
     """The record that the loop trains."""
     words.name(Run)
     mix = "None"
@@ -153,7 +153,7 @@ def objective_settings(learn: "Learner") -> dict[str, Any]:
 
 def stage_fit_code(learn: "Learner", stages: list[FitStage], words: Words, style: Style) -> str:
     """`fit`: the loop as a function, for runs of several stages."""
-    words.names["Batches"] = type_named("Batches")
+    words.named("Batches", Batches)
     words.imports |= {"from collections.abc import Callable", "from torch import nn"}
     valid = "\n    valid_data: Batches," if learn.dls.valid else ""
     stopping = ""
@@ -162,7 +162,7 @@ def stage_fit_code(learn: "Learner", stages: list[FitStage], words: Words, style
 
         stopping = f"\n    early_stopping: {words.name(EarlyStopping)} | None,"
     stage = next((s for s in stages if s.early_stopping is not None), stages[0])
-    body = f"{run_code(learn, stage, words, seed='seed', first_epoch='first_epoch')}\n"
+    body = f"{run_code(learn, words, seed='seed', first_epoch='first_epoch')}\n"
     body += style.loops(learn, stage, words, "epochs", "early_stopping" if stopping else "")
     return f'''def fit(
     model: nn.Module,

@@ -47,6 +47,10 @@ def title_of(learn: "Learner", beginning: Beginning, stages: list[FitStage], dep
     if has_arrays:
         parts.append("What it needs beside this text is in the .npz file of the same name.")
     origin = f"Peeled from a run of satsuma {__version__} with torch {torch.__version__}: it gives {SAME[depth]}."
+    if learn.past.ends and learn.past.ends[-1].cause:
+        origin += (
+            f" The run broke off in its last fit ({learn.past.ends[-1].cause}), which this script trains to its end."
+        )
     return "\n".join([*parts, *textwrap.wrap(origin, 100)])
 
 

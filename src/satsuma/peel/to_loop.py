@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
 
-def loop_draft(learn: "Learner", beginning: Beginning) -> Draft:
+def loop_draft(learn: "Learner", beginning: Beginning, hidden: frozenset[str] = frozenset()) -> Draft:
     """The script of a learner's run, before the user's parts are lifted."""
-    return torch_draft(learn, beginning, depth="loop", style=LOOP)
+    return torch_draft(learn, beginning, depth="loop", style=LOOP, hidden=hidden)
 
 
 def block_code(dls: Any, words: Words, seed: int, prefix: str) -> str:

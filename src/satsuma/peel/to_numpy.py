@@ -99,7 +99,7 @@ def numpy_model_code(learn: "Learner", beginning: Beginning, parts: Parts) -> st
     """The model with its first weights."""
     words = parts.words
     words.name(numpy_seeds.mix_seed)
-    words.names["WEIGHTS"] = numpy_seeds.WEIGHTS
+    words.named("WEIGHTS", numpy_seeds.WEIGHTS)
     lines = [
         f"generator = {words.name(Generator)}(mix_seed(args.seed, WEIGHTS))",
         f"model = {spelled_term(parts.model, words.names)}",

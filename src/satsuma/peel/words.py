@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from satsuma.errors import PeelError
-from satsuma.peel.spell import spelled_value
+from satsuma.peel.spell import refuse_one_name, spelled_value
 
 SHOWN_ITEMS = 20  # items that are spelled out in the script; more go into the file beside it
 
@@ -28,15 +28,20 @@ class Words:
     functions: dict[str, str] = field(default_factory=dict)  # the spelled object → the function that stands for it
     pictures: Any = None  # the one pair of loaders, where they give plain pictures
     written: dict[str, str] = field(default_factory=dict)  # definitions that are made for the run, by name
+    hidden: frozenset[str] = frozenset()  # names of the user's that the script binds to something else somewhere
 
     def value(self, value: Any) -> str:
         """The Python for a live value."""
-        return spelled_value(value, self.names, self.imports)
+        return spelled_value(value, self.names, self.imports, self.hidden)
 
     def name(self, part: Any) -> str:
         """The name of a function or class of the library."""
-        self.names[part.__name__] = part
-        return str(part.__name__)
+        return self.named(part.__name__, part)
+
+    def named(self, name: str, part: Any) -> str:
+        """`name`, for a part of the library. Raises `PeelError` where a part of the user's has it already."""
+        refuse_one_name(name, self.names.setdefault(name, part), part)
+        return name
 
     def array(self, name: str, value: Any) -> str:
         """The Python for a tensor or array that lies in the file beside the script."""

@@ -143,9 +143,7 @@ def below_recipe(place: Place) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return []
     found = [(f"{where}.kwargs.{name}", inner) for name, inner in value.get("kwargs", {}).items()]
-    found += [
-        (f"{where}.{key}", value[key]) for key in ("partial", "args", "mapping", "slice", "tensor") if key in value
-    ]
+    found += [(f"{where}.{key}", value[key]) for key in HOLDERS if key in value]
     return found + [(f"{where}.children.{printable(name)}", child) for name, child in value.get("children", ())]
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from satsuma.data.share import Share
 from satsuma.train.early_stopping import BestWeights, EarlyStopping, copied_weights
 from satsuma.train.evaluate import Evaluation, evaluate, named_metrics
+from satsuma.train.gradient_norms import gradient_norms
 from satsuma.train.loop import clear_gradients, kept_random_states, train
 from satsuma.train.memory import Slices, train_in_slices
 from satsuma.train.run import Batches, Run, Step
@@ -219,8 +220,10 @@ def read_losses(session: Session) -> None:
         losses = session.world.mean(losses)
     for step, loss in zip(waiting, losses, strict=True):
         if not math.isfinite(loss):
+            there = step is waiting[-1] and session.world.size == 1  # of an earlier step the gradients are gone
+            norms = gradient_norms(session.run.model) if there else None
             restore_whole(session)
-            raise NonFiniteLossError(loss, step.step, step.epoch, session.whole_before)
+            raise NonFiniteLossError(loss, step.step, step.epoch, session.whole_before, norms)
         session.total += loss
         session.count += 1
         if session.hooks:
@@ -299,8 +302,14 @@ def judge(run: Run, validation: Validation, world: World = ALONE) -> Evaluation:
 
 
 class NonFiniteLossError(FloatingPointError):
-    """The loss became NaN or infinite at `step` (from 1) of the fit, in `epoch`; weights are as before `restored`."""
+    """The loss became NaN or infinite at `step` (from 1) of the fit, in `epoch`; weights are as before `restored`.
 
-    def __init__(self, loss: float, step: int, epoch: int, restored: int) -> None:
+    `norms`: each layer's gradient norm in that step, where it is still known.
+    """
+
+    def __init__(
+        self, loss: float, step: int, epoch: int, restored: int, norms: dict[str, float] | None = None
+    ) -> None:
         super().__init__(f"the loss became {loss} at step {step}, epoch {epoch}")
         self.loss, self.step, self.epoch, self.restored = loss, step, epoch, restored
+        self.norms = norms

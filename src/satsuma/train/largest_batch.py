@@ -74,13 +74,13 @@ class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(leaf, Tensor):
                 storage = leaf.untyped_storage()
                 if storage._cdata not in given:
-                    self.held[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+                    self.held[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
         self.peak = max(self.peak, self.count())
         return result
 
     def count(self) -> int:
         """Bytes that they hold now."""
-        self.held = {key: kept for key, kept in self.held.items() if not kept[0].expired()}
+        self.held = {key: kept for key, kept in self.held.items() if not kept[0].expired()}  # type: ignore[no-untyped-call]
         return sum(nbytes for _, nbytes in self.held.values())
 
 
@@ -133,7 +133,7 @@ def measured_sizes(run: Run, batch: Sequence[Tensor], sizes: Sequence[int], read
     kept: dict[
         int, int
     ] = {}  # ... so also what a forward pass leaves for the backward pass, which grows from the first
-    for size in sizes[:1] + [s for s in sizes[1:] if s <= FEW]:
+    for size in [sizes[0], *(s for s in sizes[1:] if s <= FEW)]:
         if taken and 2 * max(taken.values()) > budget:
             break
         taken[size] = peak_of_step(run, repeated(batch, size))
@@ -147,14 +147,16 @@ def measured_sizes(run: Run, batch: Sequence[Tensor], sizes: Sequence[int], read
 
 def peak_of_step(run: Run, batch: tuple[Tensor, ...]) -> int:
     """The most bytes that a step on a CPU holds beyond what was there before it."""
-    with PeakMemory() as watch:
+    watch = PeakMemory()
+    with watch:
         whole_step(run, batch)
     return watch.peak
 
 
 def kept_by_forward(run: Run, batch: tuple[Tensor, ...]) -> int:
     """The bytes that a forward pass on a CPU has made and still holds when its loss is there."""
-    with PeakMemory() as watch:
+    watch = PeakMemory()
+    with watch:
         loss = run.objective(run.model, *mixed_batch(run, batch))
         held = watch.count()
     del loss

@@ -26,6 +26,8 @@ def packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}  # JSON has no NaN and no infinity
     if isinstance(value, Tensor):
+        while name in tensors:  # {"a.b": x} beside {"a": {"b": y}}
+            name += "'"
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if isinstance(value, list | tuple):

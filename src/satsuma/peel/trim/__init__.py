@@ -17,16 +17,10 @@ from satsuma.peel.trim.local_names import local_names
 from satsuma.peel.trim.parameters import constant_parameters
 from satsuma.peel.trim.program import Change, Program
 from satsuma.peel.trim.records import records
-from satsuma.peel.trim.spread import known_rows
+from satsuma.peel.trim.rows import known_rows
 from satsuma.peel.trim.stale import stale_documents
 from satsuma.peel.trim.tidy import blank_runs, tidied
-from satsuma.peel.trim.unused import (
-    only_annotations,
-    unused_imports,
-    unused_members,
-    unused_tuple_names,
-    unused_units,
-)
+from satsuma.peel.trim.unused import only_annotations, unused_imports, unused_members, unused_units
 
 ROUNDS = 200  # far more than any script needs; what is left then is sound, only longer
 
@@ -49,7 +43,6 @@ def trim(sources: Sources, facts: Mapping[str, str]) -> Sources:
         record_fields_settled,
         unread_attributes,
         unused_members,
-        unused_tuple_names,
         only_annotations,
         known_rows,
         default_arguments,

@@ -63,7 +63,7 @@ def placed_body(home: Unit, node: ast.FunctionDef, unit: Unit, call: ast.Call, p
     body = body_of(node)
     given = arguments_given(unit, node, call)
     bound = home.bound[node]
-    if given is None or (bound & set(given)) & stored_names(body) or not ordered(home, body, given, unit, pure):
+    if given is None or (bound & set(given)) & stored_names(body) or not ordered(home, body, given, pure):
         return []
     if name_captured(home, node, unit, call, statement, given):
         return []
@@ -144,7 +144,7 @@ def stored_names(body: list[ast.stmt]) -> set[str]:
 
 
 def ordered(
-    home: Unit, body: list[ast.stmt], given: dict[str, ast.expr | list[ast.expr]], unit: Unit, pure: frozenset[str]
+    home: Unit, body: list[ast.stmt], given: dict[str, ast.expr | list[ast.expr]], pure: frozenset[str]
 ) -> bool:
     """Whether each argument means the same where the body reads it: a name, a constant, or read once and first."""
     stored = stored_names(body)
@@ -184,7 +184,7 @@ def name_captured(
     scope = unit.scope_of(call)
     local = home.bound[node] - set(given)
     results = {n.id for t in getattr(statement, "targets", []) for n in tree_nodes(t) if isinstance(n, ast.Name)}
-    handed = {n.id for v in tree_nodes(call) if isinstance(v, ast.Name) for n in [v]}
+    handed = {n.id for n in tree_nodes(call) if isinstance(n, ast.Name)}
     for name in local & unit.bound.get(scope, set()):
         if name in results and name not in handed:
             continue  # it gets its new value here anyway

@@ -25,7 +25,6 @@ from satsuma.peel.trim.statements import (
 from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
 
 WARNERS = ("warnings.warn", "warn_user")
-SPELLERS = ("spelled", "spelled_class")  # decorators that only make better messages
 
 
 def guards(program: Program) -> Iterator[Change]:
@@ -48,15 +47,6 @@ def guards_of_unit(unit: Unit, kept: frozenset[ast.Raise], empty: frozenset[str]
             yield without_handlers(unit, node, kept)
         elif isinstance(node, FunctionNode):
             yield without_doomed_end(unit, node, kept)
-        if isinstance(node, FunctionNode | ast.ClassDef):
-            yield from without_spellers(unit, node)
-
-
-def without_spellers(unit: Unit, node: FunctionNode | ast.ClassDef) -> Iterator[Change]:
-    for decorator in node.decorator_list:
-        if dotted_name(decorator) in SPELLERS:
-            start, end = unit.span(decorator)
-            yield [Edit(unit, line_start(unit, start), line_end(unit, end) + 1, "")]
 
 
 def empty_functions(program: Program) -> frozenset[str]:

@@ -122,7 +122,7 @@ def safe_order(
                 return False
             if name in impure and any(isinstance(n, (ast.IfExp, ast.BoolOp, *SCOPES)) for n in around):
                 return False
-            if any(isinstance(n, (*SCOPES,)) for n in around) and not cheap:
+            if any(isinstance(n, SCOPES) for n in around) and not cheap:
                 return False
             before = [
                 n

@@ -33,13 +33,13 @@ def constant_parameters(program: Program) -> Iterator[Change]:
         if all(dotted_name(d.func if isinstance(d, ast.Call) else d) in TRANSPARENT for d in node.decorator_list):
             signature = signature_of(node)
             sites, escapes = sites_of(program, name, signature)
-            yield dropped(program, Callee(unit, node, signature, sites, escapes), unseen)
+            yield dropped(Callee(unit, node, signature, sites, escapes), unseen)
     for name, (unit, cls) in program.classes().items():
         callee = constructor_of(program, name, unit, cls)
         if callee is not None:
-            yield dropped(program, callee, unseen)
+            yield dropped(callee, unseen)
         for method in own_methods(program, unit, cls):
-            yield dropped(program, method, unseen)
+            yield dropped(method, unseen)
 
 
 @dataclass(slots=True)
@@ -59,16 +59,15 @@ def constructor_of(program: Program, name: str, unit: Unit, cls: ast.ClassDef) -
     if init is None or init.decorator_list or cls.decorator_list:
         return None
     signature = signature_of(init, bound=True)
-    sites, escapes = [], False
-    found, _ = sites_of(program, name, signature)
+    sites, _ = sites_of(program, name, signature)
+    escapes = False
     for where, use in program.uses(name):
         parent = where.parents[use]
         if isinstance(parent, ast.ClassDef):
             return None
-        called = any(site.unit is where and use in (site.call.func, *site.call.args) for site in found)
+        called = any(site.unit is where and use in (site.call.func, *site.call.args) for site in sites)
         if not called and use not in where.in_annotations and not is_neutral(where, use):
             escapes = True
-    sites = found
     return Callee(unit, init, signature, sites, escapes)
 
 
@@ -107,13 +106,13 @@ def method_counts(program: Program) -> Counter[str]:
     return Counter(n.name for _, c in program.classes().values() for n in c.body if isinstance(n, ast.FunctionDef))
 
 
-def dropped(program: Program, callee: Callee, unseen: set[str]) -> Change:
+def dropped(callee: Callee, unseen: set[str]) -> Change:
     """One change that makes all constant parameters of a function constants."""
     if not callee.sites and not callee.escapes:
         return []
     values: dict[str, str] = {}
     for name in callee.signature.names:
-        text = constant_argument(program, callee, name, unseen)
+        text = constant_argument(callee, name, unseen)
         if text is not None and substitutable(callee, name, text):
             values[name] = text
     if not values:
@@ -169,7 +168,7 @@ def substitutable(callee: Callee, name: str, text: str) -> bool:
     return True
 
 
-def constant_argument(program: Program, callee: Callee, name: str, unseen: set[str]) -> str | None:
+def constant_argument(callee: Callee, name: str, unseen: set[str]) -> str | None:
     """The text of the constant that a parameter gets from every caller; None if there is none."""
     found: dict[str, str] = {}
     default = callee.signature.defaults.get(name)
@@ -207,7 +206,7 @@ def is_setting(value: ast.expr) -> bool:
 
 def note(found: dict[str, str], unit: Unit, value: ast.expr) -> None:
     """Write down what is given; "" for what is no constant."""
-    found[ast.dump(value) if is_constant(unit, value) else ""] = unit.source(value) if value else ""
+    found[ast.dump(value) if is_constant(unit, value) else ""] = unit.source(value)
 
 
 def is_constant(unit: Unit, node: ast.expr) -> bool:
@@ -221,9 +220,9 @@ def is_constant(unit: Unit, node: ast.expr) -> bool:
     root = dotted_name(node).partition(".")[0]
     if isinstance(node, ast.Attribute) and root == "self":
         return False
-    return bool(root) and unit.binder(node, root) is None and shared(unit, node, root)
+    return bool(root) and unit.binder(node, root) is None and is_shared(node, root)
 
 
-def shared(unit: Unit, node: ast.expr, root: str) -> bool:
+def is_shared(node: ast.expr, root: str) -> bool:
     """Whether a name of the module never changes: attributes are those of modules and classes."""
     return not isinstance(node, ast.Attribute) or root.islower() or root[0].isupper()

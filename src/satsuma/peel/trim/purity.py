@@ -190,14 +190,12 @@ def only_computes(node: ast.FunctionDef) -> bool:
         if isinstance(n, ast.stmt) and not isinstance(
             n,
             ast.FunctionDef | ast.Return | ast.Assign | ast.AnnAssign | ast.If | ast.For | ast.Expr | ast.Pass
-            | ast.Continue | ast.Break | ast.Raise | ast.AugAssign | ast.Assert,
+            | ast.Continue | ast.Break | ast.Raise | ast.Assert,
         ):  # fmt: skip
             return False
         if isinstance(n, ast.FunctionDef) and n is not node:
             return False
         if isinstance(n, ast.Attribute | ast.Subscript) and not isinstance(n.ctx, ast.Load):
-            return False
-        if isinstance(n, ast.AugAssign):
             return False
         if isinstance(n, ast.Expr) and not isinstance(n.value, ast.Constant):
             return False

@@ -8,6 +8,7 @@ from satsuma.peel.trim.program import Change, Edit, Program
 from satsuma.peel.trim.purity import is_pure, is_test, pure_functions
 from satsuma.peel.trim.statements import decide_if, delete, drop_else, is_elif, replace_by_block
 from satsuma.peel.trim.unit import FunctionNode, Unit, tree_nodes
+from satsuma.peel.wrap import is_docstring
 
 ATOMS = (ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript)
 
@@ -34,7 +35,7 @@ def tidied_unit(unit: Unit, pure: frozenset[str]) -> Iterator[Change]:
             yield delete(unit, [node])
         elif isinstance(node, ast.Try) and node.finalbody and is_nothing(node.finalbody) and not node.handlers:
             yield replace_by_block(unit, node, node.body)
-        elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring_of(unit, node):
+        elif isinstance(node, ast.Expr) and is_pure(node.value, pure) and not is_docstring(node):
             if not (isinstance(node.value, ast.Constant) and node.value.value is ...):
                 yield delete(unit, [node])
         elif isinstance(node, ATOMS) and unit.editable(node) and node not in unit.in_f_strings:
@@ -53,10 +54,6 @@ def needless_return(unit: Unit, node: FunctionNode) -> Change:
 
 def is_nothing(block: Sequence[ast.stmt]) -> bool:
     return all(isinstance(s, ast.Pass) for s in block)
-
-
-def is_docstring_of(unit: Unit, node: ast.Expr) -> bool:
-    return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def used_later(unit: Unit, loop: ast.For) -> bool:

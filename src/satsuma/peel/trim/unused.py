@@ -8,7 +8,6 @@ from satsuma.peel.trim.purity import dotted_name
 from satsuma.peel.trim.statements import body_of, delete
 from satsuma.peel.trim.unit import FunctionNode, Unit, bound_names, quoted_words, tree_nodes
 
-KEPT_METHODS = ("forward", "extra_repr")  # called by torch
 NEVER_CALLED = ("__repr__", "__reduce__", "__getstate__", "__setstate__", "extra_repr", "__del__")
 
 
@@ -93,7 +92,7 @@ def unused_members(program: Program) -> Iterator[Change]:
             gone: list[ast.stmt] = []
             for member in cls.body:
                 if isinstance(member, FunctionNode):
-                    if member_unused(unit, member, read, foreign, processes):
+                    if member_unused(member, read, foreign, processes):
                         gone.append(member)
                 elif isinstance(member, ast.Assign) and not enum:
                     names = [n for t in member.targets for n in bound_names(t)]
@@ -106,7 +105,7 @@ def unused_members(program: Program) -> Iterator[Change]:
             yield delete(unit, gone)
 
 
-def member_unused(unit: Unit, member: FunctionNode, read: set[str], foreign: bool, processes: bool) -> bool:
+def member_unused(member: FunctionNode, read: set[str], foreign: bool, processes: bool) -> bool:
     name = member.name
     if name in NEVER_CALLED:
         return name in ("__repr__", "extra_repr") or not processes
@@ -114,8 +113,7 @@ def member_unused(unit: Unit, member: FunctionNode, read: set[str], foreign: boo
         return not body_of(member)
     if name.startswith("__") or name in read:
         return False
-    del unit
-    return not (foreign and (name in KEPT_METHODS or name in HOOKS))
+    return not (foreign and name in HOOKS)
 
 
 # methods by which torch, Python's threads or argparse call a class that extends theirs
@@ -129,7 +127,6 @@ HOOKS = frozenset(
         "run",
         "reset_parameters",
         "setup_context",
-        "extra_repr",
         "state_dict",
         "load_state_dict",
         "jvp",
@@ -144,26 +141,6 @@ HOOKS = frozenset(
         "handle",
     ]
 )
-
-
-def unused_tuple_names(program: Program) -> Iterator[Change]:
-    """`A, B = 1, 2` at the top of the script without the names that nobody reads."""
-    read = program.together(names_read)
-    for unit in program.library:
-        for node in unit.tree.body:
-            if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Tuple):
-                continue
-            targets, values = node.targets[0].elts, node.value
-            if not isinstance(values, ast.Tuple) or len(values.elts) != len(targets):
-                continue
-            pairs = [(t, v) for t, v in zip(targets, values.elts, strict=True)]
-            if not all(isinstance(t, ast.Name) and isinstance(v, ast.Constant) for t, v in pairs):
-                continue
-            kept = [(t, v) for t, v in pairs if isinstance(t, ast.Name) and t.id in read]
-            if kept and len(kept) < len(pairs):
-                left = ", ".join(unit.source(t) for t, _ in kept)
-                right = ", ".join(unit.source(v) for _, v in kept)
-                yield [Edit(unit, *unit.span(node), f"{left} = {right}")]
 
 
 def only_annotations(program: Program) -> Iterator[Change]:

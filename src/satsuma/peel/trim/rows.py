@@ -1,4 +1,4 @@
-"""Rows whose parts are known: `f(*(x, y))` is `f(x, y)`, and `(x, y)[0]` is `x`."""
+"""Rows whose parts are known: `(x, y)[0]` is `x`, and `set((x, y))` is `{x, y}`."""
 
 import ast
 from collections.abc import Iterator
@@ -11,15 +11,13 @@ from satsuma.peel.trim.unit import Unit, tree_nodes
 
 
 def known_rows(program: Program) -> Iterator[Change]:
-    """One change for each place where a tuple of names is spread, sliced or indexed."""
+    """One change for each row that is sliced, indexed, made again or added to."""
     return program.each(rows_of_unit)
 
 
 def rows_of_unit(unit: Unit) -> Iterator[Change]:
     for node in unit.nodes:
-        if isinstance(node, ast.Starred) and isinstance(node.value, ast.Tuple) and unit.editable(node):
-            yield spread_here(unit, node, node.value)
-        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Tuple) and unit.editable(node):
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Tuple) and unit.editable(node):
             yield chosen_parts(unit, node, node.value)
         elif isinstance(node, ast.Call) and unit.editable(node):
             yield bare_display(unit, node)
@@ -81,17 +79,6 @@ def blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
         found = getattr(node, name, None)
         if isinstance(found, list):
             yield found
-
-
-def spread_here(unit: Unit, node: ast.Starred, row: ast.Tuple) -> Change:
-    """The parts of a row among a call's arguments, or in another row."""
-    parent = unit.parents[node]
-    if not row.elts or not isinstance(parent, ast.Call | ast.Tuple | ast.List) or not isinstance(node.ctx, ast.Load):
-        return []
-    if isinstance(parent, ast.Tuple) and len(parent.elts) == 1 and len(row.elts) == 1:
-        return []  # its comma would be lost
-    start, end = unit.span(node)
-    return [Edit(unit, start, end, ", ".join(unit.source(part) for part in row.elts))]
 
 
 def chosen_parts(unit: Unit, node: ast.Subscript, row: ast.Tuple) -> Change:
