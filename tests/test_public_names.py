@@ -14,8 +14,8 @@ FROZEN = """
     CoarseDropout ColReader ColSplitter Contrast ConvNeXt CropPad CutMix DataBlock DataLoader DataLoaders
     Dihedral EarlyStopping EpochRow Evaluation Flip Frame FuncSplitter GaussianNoise GrandparentSplitter
     GroupSplitter Hook Hue ImageBlock ImageDataLoaders IndexSplitter ItemGetter LabelReport Learner LoaderSpeeds
-    MaskBlock MissingExtraError MixUp MobileNetV3 ModelFileError MultiCategoryBlock Normalize OutOfMemoryError ParentSplitter
-    Plan PointBlock Prediction Predictor Profile Progress RMSprop RandomBlur RandomErasing RandomGrey
+    MaskBlock MissingExtraError MixUp MobileNetV3 ModelFileError MultiCategoryBlock Normalize OutOfMemoryError
+    ParentSplitter Plan PointBlock Prediction Predictor Profile Progress RMSprop RandomBlur RandomErasing RandomGrey
     RandomJPEG RandomNoise RandomResizedCrop RandomSplitter RateFinder Recorder RegexLabeller
     RegressionBlock ResNet Resize Rotate Run SGD SatsumaError Saturation Shear Shift SigmoidRange SqueezeNet
     Step StepRow StratifiedSplitter TTA TrainingOnly TransferModel TransformBlock UserError Validation Warp

@@ -31,7 +31,9 @@ def test_a_folder_of_classes_becomes_a_run_with_a_model_that_predicts(satsuma, c
         "loss.png",
     }
     assert wanted <= names
-    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.safetensors", "last.safetensors"}
+    kept = {p.name for p in (run / "checkpoints").iterdir()}
+    assert {name for name in kept if not name.startswith("resume-")} == {"best.safetensors", "last.safetensors"}
+    assert len(kept) == 4, "and the last two states, to go on from"
 
     answer = satsuma("predict", run, colors / "red", "--json")
     rows = [json.loads(line) for line in answer.out.splitlines()]

@@ -154,6 +154,30 @@ def test_a_thread_that_hangs_does_not_keep_python_from_ending():
     assert "is at sample 0, in wait" in done.stdout
 
 
+def ends_within_a_task(tasks: Any, at: Any) -> None:
+    """A thread that ends without a word of the task that it took."""
+    future, _, _ = tasks.get()
+    if future is not None:
+        at[future] = threading.current_thread()
+
+
+def ends_at_once(tasks: Any, at: Any) -> None:
+    """A thread that ends before any task."""
+
+
+@pytest.mark.parametrize(
+    ("thread", "told"),
+    [
+        (ends_within_a_task, r"worker thread \d of the loader has ended within a batch"),
+        (ends_at_once, "have ended before"),
+    ],
+)
+def test_threads_that_end_are_noticed(monkeypatch, thread, told):
+    monkeypatch.setattr("satsuma.data.watching.work_through", thread)
+    with pytest.raises(RuntimeError, match=told):
+        list(DataLoader(Stacked(24), 4, workers=2, timeout=20))
+
+
 @pytest.mark.parametrize("timeout", [0, -1.0])
 def test_a_timeout_is_above_zero(timeout):
     with pytest.raises(ValueError, match="seconds above 0, or None"):
@@ -172,7 +196,7 @@ def test_a_new_loader_has_the_timeout():
 
 
 def test_a_process_that_is_killed_is_named():
-    told = r"a worker process of the loader died: number 1 \(pid \d+\) at a batch of sample 4, pets/4.jpg; sample 5, pets/5.jpg"
+    told = r"a worker process of the loader died: number 1 \(pid \d+\) at a batch of sample 4, pets/4.jpg; sample 5"
     with pytest.raises(RuntimeError, match=told) as found:
         list(DataLoader(Killed(24), 4, workers=2, worker_kind="processes"))
     assert "killed by SIGKILL, as the system does when memory runs out" in str(found.value)
@@ -183,7 +207,7 @@ def test_a_process_that_is_killed_is_named():
 def test_a_process_that_hangs_is_named():
     batches = iter(DataLoader(Asleep(24), 4, workers=2, worker_kind="processes", timeout=2))
     next(batches)
-    told = r"worker process 1 \(pid \d+\) is at a batch of sample 4, pets/4.jpg; sample 5, pets/5.jpg"
+    told = r"worker process 1 \(pid \d+\) is at a batch of sample 4, pets/4.jpg; sample 5"
     with pytest.raises(TimeoutError, match=told):
         next(batches)
     assert not multiprocessing.active_children()

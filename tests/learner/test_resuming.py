@@ -414,3 +414,22 @@ class Odd(torch.optim.SGD):
 
     def state_dict(self):
         return {**super().state_dict(), "place": Path("here")}
+
+
+def test_two_do_not_train_in_one_folder_at_a_time(tmp_path):
+    """A second learner that goes on with a run while the first still trains it is refused; after it, it may."""
+    first, second = learner(tmp_path / "run"), learner(tmp_path / "run")
+    noted, refused = first.recorder.on_step, []
+
+    def on_step(run, row):
+        noted(run, row)
+        if row.step == 4:
+            with pytest.raises(ValueError, match="another process is training in this folder") as found:
+                one_cycle(second, resume=True)
+            refused.append(found)
+
+    first.recorder.on_step = on_step
+    one_cycle(first)
+    assert refused
+    one_cycle(learner(tmp_path / "run"), resume=True)
+    assert [row["step"] for row in rows(tmp_path / "run", "step")] == list(range(1, 19))

@@ -154,6 +154,9 @@ def test_evaluation_that_runs_out_names_itself_and_keeps_the_epoch():
     with pytest.raises(sm.OutOfMemoryError, match="in evaluation"):
         learn.fit(2)
     assert len(learn.recorder.epochs) == 1
+    for evaluate in (learn.validate, learn.get_preds):
+        with pytest.raises(sm.OutOfMemoryError, match=r"in evaluation: .*less validation data"):
+            evaluate()
 
 
 # --- gone around --------------------------------------------------------------------------------------------------

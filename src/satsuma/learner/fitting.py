@@ -3,7 +3,7 @@
 import functools
 import math
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
@@ -15,6 +15,7 @@ from satsuma.learner.memory import NoteSlices, explained_or_same, settled_slices
 from satsuma.learner.nan_report import BrokenStep
 from satsuma.learner.recording import named_weights, non_finite_message, refuse_used, write_recipe
 from satsuma.learner.resuming import prepare_resume
+from satsuma.learner.run_lock import locked_folder
 from satsuma.learner.running import one_cycle_run
 from satsuma.learner.scripts import write_end
 from satsuma.learner.table import EpochTable
@@ -37,6 +38,7 @@ class Recorded:
     def __init__(self, learn: "Learner", call: Call) -> None:
         self.learn, self.call = learn, call
         self.epochs, self.steps = learn.epochs_done, len(learn.recorder.losses)
+        self.lock: IO[str] | None = None
 
     def __enter__(self) -> None:
         learn = self.learn
@@ -44,12 +46,15 @@ class Recorded:
         folder = learn.run_dir if learn.world.rank == 0 else None
         if folder is not None and not has_begun(learn) and not resumes:
             refuse_used(folder)
+        self.lock = None if folder is None else locked_folder(folder)
         note_begin(learn)
         learn.calls.append(self.call)
         if folder is not None:
             write_recipe(learn, folder)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if self.lock is not None:
+            self.lock.close()
         learn = self.learn
         if learn.epochs_done == self.epochs:  # nothing was trained
             learn.calls = [other for other in learn.calls if other is not self.call]
@@ -110,6 +115,7 @@ def trained(learn: "Learner", run: Run, n_epoch: int, stopping: EarlyStopping | 
     except NonFiniteLossError as error:
         take_whole(learn, run)
         kept = f"before epoch {error.restored}" if stopping is None else named_weights(run.weights_epoch)
+        run.optimizer.state.clear()  # it is of the broken step, and large
         learn.broken = BrokenStep(run, error.step, error.epoch, 0 if points is None else len(points.segments))
         message = f"{non_finite_message(learn, error)} The weights are back as they were {kept}."
         raise FloatingPointError(message) from error

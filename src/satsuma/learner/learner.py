@@ -42,7 +42,7 @@ from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
 from satsuma.learner.largest import largest_batch_of
-from satsuma.learner.memory import checked
+from satsuma.learner.memory import checked, explaining_memory
 from satsuma.learner.nan_report import BrokenStep, NanReport, explained_nan
 from satsuma.learner.peeling import peel_learner
 from satsuma.learner.predicting import chosen_loader, predictions, scores_of_labels
@@ -423,14 +423,15 @@ class Learner:
     @spelled
     def validate(self, dl: DataLoader | None = None, ds_idx: int = 1) -> Evaluation:
         """Loss and metrics over a loader: the validation data unless given."""
-        return evaluate(
-            self.model,
-            self.loader(dl, ds_idx),
-            loss_func=self.loss_func,
-            metrics=self.metrics,
-            n_inp=self.dls.n_inp,
-            autocast=autocast_dtype(self.precision),
-        )
+        with explaining_memory(self):
+            return evaluate(
+                self.model,
+                self.loader(dl, ds_idx),
+                loss_func=self.loss_func,
+                metrics=self.metrics,
+                n_inp=self.dls.n_inp,
+                autocast=autocast_dtype(self.precision),
+            )
 
     @spelled
     def get_preds(
@@ -441,7 +442,8 @@ class Learner:
         `with_decoded` adds the decided classes [N] (of several labels each True or False, [N K]), `with_loss` each
         item's own loss [N]. A loader without targets gives None for them.
         """
-        return predictions(self, self.loader(dl, ds_idx), with_loss=with_loss, with_decoded=with_decoded)
+        with explaining_memory(self):
+            return predictions(self, self.loader(dl, ds_idx), with_loss=with_loss, with_decoded=with_decoded)
 
     @spelled
     def tta(

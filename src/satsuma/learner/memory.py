@@ -1,5 +1,7 @@
 """What a learner says and does when memory runs out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 REMEDY = "Give the learner "  # begins what is said to do
 PLACES = {  # a function that an error came through → where that was; the innermost of those it came through counts
+    "check_first_batch": "while the model was tried on a first batch",
     "load_sample": "while a batch was made",
     "stacked": "while a batch was made",
     "whole": "while a batch was made",
@@ -103,7 +106,7 @@ def explained_memory(error: BaseException, learn: "Learner", run: Run | None = N
     batch = found_batch(error)
     if learn.slices is not None:
         learn.micro = learn.slices.micro
-    where = PLACES.get(innermost(error), "while the model was tried on a first batch" if run is None else "in the fit")
+    where = PLACES.get(innermost(error), "in the model" if run is None else "in the fit")
     if VALIDATION in getattr(error, "__notes__", ()):
         where = VALIDATION
     step = "" if run is None else f", step {run.step + 1}, epoch {run.first_epoch + run.step // len(learn.dls.train)}"
@@ -174,6 +177,17 @@ def explained_or_same(error: Exception, learn: "Learner", run: Run | None = None
         if told := loader_death(loader, error):
             return RuntimeError(told)
     return explained(error, learn.model, learn.dls) if isinstance(error, RuntimeError) else error
+
+
+@contextmanager
+def explaining_memory(learn: "Learner") -> Iterator[None]:
+    """Memory that runs out while it lasts is told by `explained_memory`; any other error as it is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise explained_or_same(error, learn) from error
 
 
 def checked(learn: "Learner") -> None:

@@ -243,6 +243,8 @@ def range_text(values: Any) -> str:
 
 def gradients_told(learn: "Learner", error: NonFiniteLossError) -> str:
     """Sentences on the gradients of the step, and on how to see more."""
+    if learn.world.size > 1:
+        return "Train it in one process to see the gradients by layer."
     if error.norms is None:
         told = "That step's gradients are gone: losses are read in groups, to keep the device busy."
     else:

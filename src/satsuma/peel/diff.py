@@ -14,7 +14,13 @@ from satsuma.ship.code import to_code
 if TYPE_CHECKING:
     from rich.table import Table
 
-LEFT_OUT = ("first_digest", "first_weights", "ends", "weights_epoch")  # not settings: what came of them, or where it is
+LEFT_OUT = (
+    "first_digest",
+    "last_digest",
+    "first_weights",
+    "ends",
+    "weights_epoch",
+)  # not settings: what came of them, or where it is
 ABSENT = "-"
 
 

@@ -95,13 +95,13 @@ def codes_of(text: str) -> dict[str, list[types.CodeType]]:
     return found
 
 
-def same_code(a: types.CodeType, b: types.CodeType) -> bool:
+def same_compiled(a: types.CodeType, b: types.CodeType) -> bool:
     """Whether two functions were compiled from the same statements, wherever they stood."""
     names = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars")
     if any(getattr(a, name) != getattr(b, name) for name in names) or len(a.co_consts) != len(b.co_consts):
         return False
     return all(
-        same_code(x, y) if isinstance(x, types.CodeType) and isinstance(y, types.CodeType) else repr(x) == repr(y)
+        same_compiled(x, y) if isinstance(x, types.CodeType) and isinstance(y, types.CodeType) else repr(x) == repr(y)
         for x, y in zip(a.co_consts, b.co_consts, strict=True)
     )
 
@@ -118,7 +118,7 @@ def function_fault(node: Any, function: Any, home: Home, owner: str = "") -> str
         return "" if node.decorator_list else "it was replaced"
     first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
     mine = [c for c in codes_of(home.text).get(qualname, ()) if first <= c.co_firstlineno <= (node.end_lineno or 0)]
-    if not any(same_code(code, function.__code__) for code in mine):
+    if not any(same_compiled(code, function.__code__) for code in mine):
         return "its code is another: its file was changed after it was imported, or it is defined twice"
     arguments = node.args
     given = [*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)]
@@ -185,7 +185,7 @@ def refuse_state(piece: Piece, home: Home) -> None:
                 f"give other numbers; keep it in an object"
             )
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute | ast.Name) and draws_globally(node, home.namespace, wanted):
+        if isinstance(node, ast.Attribute | ast.Name) and is_hidden_draw(node, home.namespace, wanted):
             raise PeelError(
                 f"peel: {piece.name} draws by {ast.unparse(node)}, which no seed of the run decides; draw from "
                 f"torch's generator, or from the rng that a transform is given"
@@ -211,7 +211,7 @@ def root_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def draws_globally(node: ast.expr, namespace: Mapping[str, Any], wanted: set[str]) -> bool:
+def is_hidden_draw(node: ast.expr, namespace: Mapping[str, Any], wanted: set[str]) -> bool:
     """Whether a name or `a.b.c` is a method of Python's or NumPy's hidden generator."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):

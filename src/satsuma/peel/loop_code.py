@@ -107,15 +107,10 @@ def looped_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, st
     """
     for name in names_of(train):
         words.named(name, train.__globals__[name])
-    stops, hooks = stage.early_stopping is not None, bool(learn.hooks)
-    if stops and not stopping:
+    if stage.early_stopping is not None and not stopping:
         stopping = stopping_code(learn, stage, words)
-    before = ["losses: list[float] = []", header_code(learn, words)]
-    if stops:
-        guard = f" if {stopping} else None" if stopping.isidentifier() else ""
-        before.append(f"best = {words.name(BestWeights)}({stopping}, model){guard}")
-    if hooks:
-        before += hooks_before(learn, words, epochs)
+    before, after = watchers_code(learn, stage, words, epochs, stopping)
+    before = ["losses: list[float] = []", header_code(learn, words), *before]
     per_step = step_code(learn, words, loss="loss", rate="rate", norm="norm", epoch="run.first_epoch + epoch")
     number = "epoch" if epochs == "args.epochs" else "first_epoch + epoch"
     plain = has_plain_batches(learn)
@@ -128,11 +123,6 @@ def looped_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, st
         | ({"batch": "(x, y)"} if plain else {}),
         indent=0,
     )
-    after = []
-    if hooks:
-        after += ["for hook in reversed(hooks):", "    hook.on_fit_end(run)"]
-    if stops:
-        after += ["if best is not None:", "    best.restore()"] if stopping.isidentifier() else ["best.restore()"]
     return "\n".join([*before, as_one_says(looped, plain=plain), *after])
 
 
@@ -186,6 +176,23 @@ def epoch_code(learn: "Learner", stage: FitStage, words: Words, stopping: str, *
     if hooks:
         lines += ["if run.stop:", "    break"]
     return lines
+
+
+def watchers_code(
+    learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str
+) -> tuple[list[str], list[str]]:
+    """What early stopping and the user's hooks do before the loops, and after them."""
+    before: list[str] = []
+    after: list[str] = []
+    if stage.early_stopping is not None:
+        guard = f" if {stopping} else None" if stopping.isidentifier() else ""
+        before.append(f"best = {words.name(BestWeights)}({stopping}, model){guard}")
+    if learn.hooks:
+        before += hooks_before(learn, words, epochs)
+        after += ["for hook in reversed(hooks):", "    hook.on_fit_end(run)"]
+    if stage.early_stopping is not None:
+        after += ["if best is not None:", "    best.restore()"] if stopping.isidentifier() else ["best.restore()"]
+    return before, after
 
 
 def hooks_before(learn: "Learner", words: Words, epochs: str) -> list[str]:

@@ -9,14 +9,13 @@ from satsuma.data.loader import DataLoader
 from satsuma.data.samples import Samples
 from satsuma.peel.data_code import has_source, tupled
 from satsuma.peel.describe import Beginning, FitStage
-from satsuma.peel.loop_code import epoch_code, hooks_before, step_code, stopping_code
+from satsuma.peel.loop_code import epoch_code, step_code, stopping_code, watchers_code
 from satsuma.peel.pieces import Draft
 from satsuma.peel.style import Style
 from satsuma.peel.table_code import header_code
 from satsuma.peel.to_torch import torch_draft
 from satsuma.peel.unroll import indented
 from satsuma.peel.words import Words
-from satsuma.train.early_stopping import BestWeights
 from satsuma.train.evaluate import evaluate
 from satsuma.train.loop import train
 from satsuma.train.precision import autocast_dtype
@@ -81,16 +80,10 @@ def no_function(learn: "Learner", words: Words) -> str:
 def step_loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str, stopping: str) -> str:
     """The one loop over the steps that `train` yields."""
     words.name(train)
-    stops, hooks = stage.early_stopping is not None, bool(learn.hooks)
-    if stops and not stopping:
+    if stage.early_stopping is not None and not stopping:
         stopping = stopping_code(learn, stage, words)
-    before = ["losses: list[float] = []", "total_loss, begun = 0.0, time.perf_counter()"]
-    before.append(header_code(learn, words))
-    if stops:
-        guard = f" if {stopping} else None" if stopping.isidentifier() else ""
-        before.append(f"best = {words.name(BestWeights)}({stopping}, model){guard}")
-    if hooks:
-        before += hooks_before(learn, words, epochs)
+    before, after = watchers_code(learn, stage, words, epochs, stopping)
+    head = ["losses: list[float] = []", "total_loss, begun = 0.0, time.perf_counter()", header_code(learn, words)]
     per_step = step_code(learn, words, loss="step.loss", rate="step.lr", norm="step.grad_norm", epoch="step.epoch")
     per_epoch = []
     judged = ""
@@ -105,14 +98,11 @@ def step_loop_code(learn: "Learner", stage: FitStage, words: Words, epochs: str,
         judged = ", judged.loss, *judged.metrics.values()"
     per_epoch += epoch_code(learn, stage, words, stopping, judged=judged, epoch="step.epoch")
     per_epoch.append("total_loss, begun = 0.0, time.perf_counter()")
-    ended = "run.step % len(train_data) == 0" + (" or run.stop" if hooks else "")
+    ended = "run.step % len(train_data) == 0" + (" or run.stop" if learn.hooks else "")
     micro = "" if learn.micro is None else f", micro={words.value(learn.micro)}"
     loop = [f"for step in train(run, train_data, epochs={epochs}{micro}):"]
     loop += [indented("\n".join(per_step), 4), f"    if {ended}:", indented("\n".join(per_epoch), 8)]
-    after = ["for hook in reversed(hooks):", "    hook.on_fit_end(run)"] if hooks else []
-    if stops:
-        after += ["if best is not None:", "    best.restore()"] if stopping.isidentifier() else ["best.restore()"]
-    return "\n".join([*before, *loop, *after])
+    return "\n".join([*head, *before, *loop, *after])
 
 
 LOOP = Style(loaders=block_code, evaluation=no_function, loops=step_loop_code)

@@ -89,10 +89,14 @@ def fit_state(session: Session) -> dict[str, Any]:
 
 def same_weights(kept: Mapping[str, Any], weights: Mapping[str, Any]) -> bool:
     """Whether the two hold the same tensors, bit for bit but for NaN, which equals nothing."""
-    return kept.keys() == weights.keys() and all(
-        isinstance(value, Tensor) and isinstance(kept[name], Tensor) and torch.equal(kept[name], value)
-        for name, value in weights.items()
-    )
+    return kept.keys() == weights.keys() and all(same_bits(kept[name], value) for name, value in weights.items())
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two values are equal tensors, 0.0 and -0.0 told apart; not for NaN, or where one is no tensor."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and torch.equal(a, b)):
+        return False
+    return not a.is_floating_point() or torch.equal(a.signbit(), b.signbit())
 
 
 def restore_fit(session: Session, state: Mapping[str, Any], source: str) -> None:
