@@ -347,7 +347,7 @@ def test_a_run_is_a_folder_of_plain_files(tmp_path):
     weights = [f"checkpoints/{name}.safetensors" for name in ("best", "first", "last")]
     scripts = [name for name in found if name.startswith(("peel/", "train."))]
     resume = [f"checkpoints/resume-{steps:09}.safetensors" for steps in (0, len(learn.recorder.losses))]
-    others = [".training", *weights, *resume, "history.jsonl", "recipe.json", "recipe.py"]
+    others = [*weights, *resume, "history.jsonl", "recipe.json", "recipe.py"]
     assert [name for name in found if name not in scripts] == others
     epochs = [row for row in rows_of(folder / "history.jsonl") if row["kind"] == "epoch"]
     assert [[row["train_loss"], row["valid_loss"], row["accuracy"]] for row in epochs] == learn.recorder.values

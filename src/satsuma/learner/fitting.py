@@ -2,8 +2,9 @@
 
 import functools
 import math
+import os
 import signal
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
@@ -38,7 +39,7 @@ class Recorded:
     def __init__(self, learn: "Learner", call: Call) -> None:
         self.learn, self.call = learn, call
         self.epochs, self.steps = learn.epochs_done, len(learn.recorder.losses)
-        self.lock: IO[str] | None = None
+        self.lock: int | None = None
 
     def __enter__(self) -> None:
         learn = self.learn
@@ -54,7 +55,7 @@ class Recorded:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if self.lock is not None:
-            self.lock.close()
+            os.close(self.lock)
         learn = self.learn
         if learn.epochs_done == self.epochs:  # nothing was trained
             learn.calls = [other for other in learn.calls if other is not self.call]

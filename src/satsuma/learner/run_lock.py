@@ -1,34 +1,31 @@
 """One process at a time trains in a run's folder: a lock that the system lifts when the process ends."""
 
+import os
+import sys
 from pathlib import Path
-from typing import IO
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: no such lock, and no check
-    fcntl = None  # type: ignore[assignment]
-
-LOCK = ".training"  # below the run's folder
 
 
-def locked_folder(folder: Path) -> IO[str] | None:
-    """The open file that holds the lock of a run's folder, until it is closed; None where there are no such locks.
+def locked_folder(folder: Path) -> int | None:
+    """A handle that holds the lock of a run's folder until `os.close`; None where the system has no such locks (Windows).
 
-    Raises `ValueError` if another fit is training in the folder.
+    The folder itself is locked, so no file is left. Raises `ValueError` if another fit is training in the folder.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / LOCK).open("a")
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
+        os.close(handle)
         raise ValueError(
             f"{folder}: another process is training in this folder now; wait for its end, stop it, or give another "
             f"run_dir"
         ) from None
     except OSError:  # a network's file system without locks
-        file.close()
+        os.close(handle)
         return None
-    return file
+    return handle
