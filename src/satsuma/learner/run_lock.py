@@ -9,7 +9,7 @@ if sys.platform != "win32":
 
 
 def locked_folder(folder: Path) -> int | None:
-    """A handle that holds the lock of a run's folder until `os.close`; None where the system has no such locks (Windows).
+    """A handle that holds the lock of a run's folder until `os.close`; None where the system has none.
 
     The folder itself is locked, so no file is left. Raises `ValueError` if another fit is training in the folder.
     """
