@@ -46,7 +46,11 @@ def title_of(learn: "Learner", beginning: Beginning, stages: list[FitStage], dep
     ]
     if has_arrays:
         parts.append("What it needs beside this text is in the .npz file of the same name.")
-    origin = f"Peeled from a run of satsuma {__version__} with torch {torch.__version__}: it gives {SAME[depth]}."
+    n = torch.get_num_threads()
+    origin = f"Peeled from a run of satsuma {__version__} with torch {torch.__version__}: it gives {SAME[depth]}"
+    if depth in ("loop", "torch"):  # sums are split among threads, and rounded accordingly
+        origin += f", on a machine of the same kind with {n} thread{'' if n == 1 else 's'} (OMP_NUM_THREADS)"
+    origin += "."
     if learn.past.ends and learn.past.ends[-1].cause:
         origin += (
             f" The run broke off in its last fit ({learn.past.ends[-1].cause}), which this script trains to its end."
