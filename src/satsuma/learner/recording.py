@@ -197,10 +197,15 @@ def given_arguments(method: Callable[..., Any], arguments: dict[str, Any]) -> di
     return {k: v for k, v in arguments.items() if v is not defaults[k] and v != defaults[k]}
 
 
+def has_history(folder: Path) -> bool:
+    """Whether a run in the folder has made a step."""
+    history = folder / "history.jsonl"
+    return history.exists() and history.stat().st_size > 0
+
+
 def refuse_used(folder: Path) -> None:
     """`ValueError` if the folder holds another run: its history and checkpoints must not be mixed with new ones."""
-    history = folder / "history.jsonl"
-    if history.exists() and history.stat().st_size:
+    if has_history(folder):
         raise ValueError(
             f"run_dir {folder} holds another run already. To go on with that run, give its first fit resume=True; else "
             f"give a new run_dir (which can begin with the weights {folder / 'checkpoints' / 'last.safetensors'}), or "

@@ -14,7 +14,7 @@ from satsuma.data.checks import warn_user
 from satsuma.hooks.progress import say
 from satsuma.learner.beginnings import has_begun, weights_digest
 from satsuma.learner.memory import restore_slices
-from satsuma.learner.recording import FIRST_WEIGHTS, call_recipe, learner_recipe, slices_recipe
+from satsuma.learner.recording import FIRST_WEIGHTS, call_recipe, has_history, learner_recipe, slices_recipe
 from satsuma.learner.together import share_records
 from satsuma.train.checkpoint import assign_weights, read_weights
 from satsuma.train.fit import EpochRow, Session, read_losses
@@ -259,8 +259,7 @@ def newest_whole(files: list[Path]) -> Found:
 
 def refuse_without_checkpoint(folder: Path) -> None:
     """`ValueError` for a run that has trained and left nothing to go on from."""
-    history = folder / "history.jsonl"
-    if history.exists() and history.stat().st_size:
+    if has_history(folder):
         raise ValueError(
             f"{folder}: holds a run, but no checkpoint to go on from (checkpoints/{PREFIX}*.safetensors); give a new "
             f"run_dir, or delete it"
