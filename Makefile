@@ -53,6 +53,6 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 $(VENV)-bench/.done: constraints.txt pyproject.toml benchmarks/peers.txt benchmarks/peers_alone.txt
 	$(PYTHON) -m venv $(VENV)-bench
 	$(BENCHPIP) torch
-	$(BENCHPIP) -e ".[demo]" -r benchmarks/peers.txt
+	$(BENCHPIP) -e ".[inspect]" -r benchmarks/peers.txt
 	$(BENCHPIP) --no-deps -r benchmarks/peers_alone.txt
 	@touch $@

@@ -11,6 +11,7 @@ from satsuma.data.finished import to_device
 from satsuma.data.loader import DataLoader
 from satsuma.data.multi_category import label_text
 from satsuma.data.streamed import load_sample
+from satsuma.plots.theme import INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,16 +73,16 @@ def title(dls: "DataLoaders", batch: tuple[Any, ...], i: int) -> str:
 
 def grid(pictures: list[np.ndarray], titles: list[str], *, nrows: int, ncols: int, size: float = 2.2) -> "Figure":
     """Pictures [H W] or [H W 3] in rows, each under its title."""
-    from satsuma.data.figure import ShownFigure
+    from satsuma.plots.figure import ShownFigure
 
     lines = max((text.count("\n") + 1 for text in titles), default=1)
     tallest = max((picture.shape[0] / picture.shape[1] for picture in pictures), default=1.0)
     row = size * min(max(tallest, 0.3), 2.0) + 0.25 * lines
-    figure = ShownFigure(figsize=(ncols * size, nrows * row), layout="constrained")
+    figure = ShownFigure(figsize=(ncols * size, nrows * row), title="; ".join(titles).replace("\n", ", "))
     for i, (picture, text) in enumerate(zip(pictures, titles, strict=True)):
         axes = figure.add_subplot(nrows, ncols, i + 1)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(picture) < 64 else "auto")
         drawable = text.encode("utf-8", "replace").decode()  # names that are no UTF-8 hold surrogates
-        axes.set_title(drawable, fontsize=9, parse_math=False)
+        axes.set_title(drawable, fontsize=9, color=INK, parse_math=False)
         axes.set_axis_off()
     return figure

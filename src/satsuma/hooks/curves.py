@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from satsuma.plots.theme import BLUE, INK, ORANGE
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -12,35 +14,31 @@ def plot_line(columns: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: st
     """Lines over 0, 1, 2, ..., one for each named column."""
     from matplotlib.ticker import MaxNLocator
 
-    from satsuma.data.figure import ShownFigure
+    from satsuma.plots.figure import ShownFigure
 
-    figure = ShownFigure(figsize=(6, 3.4), layout="constrained")
+    figure = ShownFigure(title=f"{ylabel or ', '.join(columns)} by {xlabel}")
     axes = figure.add_subplot()
     for name, values in columns.items():
         marker = "o" if len(values) <= 30 else None
         axes.plot(values, label=name, marker=marker, markersize=4)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    tidy(axes)
     if columns and not ylabel:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, labelcolor=INK)
     return figure
 
 
 def plot_curves(losses: Sequence[float], places: Sequence[float], valid: Sequence[float]) -> "Figure":
     """Training loss by step, raw and smoothed, and validation loss at the steps `places`."""
-    from satsuma.data.figure import ShownFigure
+    from satsuma.plots.figure import ShownFigure
 
-    figure = ShownFigure(figsize=(6, 3.4), layout="constrained")
+    figure = ShownFigure(title="loss by step, in training and in validation")
     axes = figure.add_subplot()
-    axes.plot(losses, color="tab:blue", alpha=0.25, linewidth=0.8)
-    axes.plot(
-        smoothed(losses, keep=1 - min(0.3, 30 / max(1, len(losses)))), color="tab:blue", label="training (smoothed)"
-    )
-    axes.plot(places, valid, color="tab:orange", marker="o", markersize=4, label="validation")
+    axes.plot(losses, color=BLUE, alpha=0.25, linewidth=0.8)
+    axes.plot(smoothed(losses, keep=1 - min(0.3, 30 / max(1, len(losses)))), color=BLUE, label="training (smoothed)")
+    axes.plot(places, valid, color=ORANGE, marker="o", markersize=4, label="validation")
     axes.set(xlabel="step", ylabel="loss", ylim=loss_limits(losses, valid))
-    tidy(axes)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, labelcolor=INK)
     return figure
 
 
@@ -59,8 +57,3 @@ def smoothed(values: Sequence[float], *, keep: float) -> list[float]:
         average = keep * average + (1 - keep) * value
         out.append(average / (1 - keep**i))
     return out
-
-
-def tidy(axes: object) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from satsuma.plots.theme import BLUE, GREEN, GREY, INK, ORANGE, PINK
 from satsuma.train.early_stopping import is_number
 from satsuma.train.loop import kept_random_states, train
 from satsuma.train.run import Batches, Run
@@ -49,13 +50,13 @@ class RateFinder:
 
     def plot(self) -> "Figure":
         """Loss against rate with the suggestions marked, and rate against iteration."""
-        from satsuma.data.figure import ShownFigure
+        from satsuma.plots.figure import ShownFigure
 
-        figure = ShownFigure(figsize=(9, 3.6), layout="constrained")
+        figure = ShownFigure(figsize=(9, 3.6), title="loss by learning rate, with the rates that are suggested")
         loss_axes, rate_axes = figure.subplots(1, 2, width_ratios=(2, 1))
-        loss_axes.plot(self.lrs, self.losses, color="0.8", linewidth=1, label="loss")
-        loss_axes.plot(self.lrs, self.smoothed, color="tab:blue", label="smoothed")
-        for (name, lr), color in zip(self.suggestions.items(), ("tab:orange", "tab:green", "tab:purple"), strict=True):
+        loss_axes.plot(self.lrs, self.losses, color=GREY, alpha=0.5, linewidth=1, label="loss")
+        loss_axes.plot(self.lrs, self.smoothed, color=BLUE, label="smoothed")
+        for (name, lr), color in zip(self.suggestions.items(), (ORANGE, GREEN, PINK), strict=True):
             place = min(bisect.bisect_left(self.lrs, lr), len(self.lrs) - 1)  # rates rise from step to step
             loss_axes.plot(
                 lr, self.smoothed[place], "o", color=color, label=f"{name.replace('minimum', 'minimum/10')} {lr:.2g}"
@@ -63,8 +64,8 @@ class RateFinder:
         low, start = min(self.smoothed), self.smoothed[0]
         loss_axes.set_ylim(low - 0.1 * (start - low), start + 0.5 * (start - low) if start > low else None)
         loss_axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        loss_axes.legend(frameon=False, fontsize=9)
-        rate_axes.plot(self.lrs, color="tab:blue")
+        loss_axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+        rate_axes.plot(self.lrs, color=BLUE)
         rate_axes.set(yscale="log", xlabel="iteration", ylabel="learning rate")
         return figure
 
