@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress, say
+from satsuma.hooks.stop_request import StopOnRequest
 from satsuma.learner.arguments import refuse_stopping
 from satsuma.learner.beginnings import has_begun, note_begin, note_end
 from satsuma.learner.compiling import compile_once
@@ -148,6 +149,8 @@ def observers(learn: "Learner") -> list[Observer]:
     terminate, several = learn.run_dir is not None, learn.world.size > 1
     stops = StopTogether(learn.world, terminate=terminate) if several else StopOnInterrupt(terminate=terminate)
     own: list[Observer] = [stops, learn.recorder]
+    if learn.run_dir is not None and not several:
+        own.append(StopOnRequest(learn.run_dir))
     if learn.slices is not None:
         own.append(NoteSlices(learn))
     if learn.checkpoint is not None:

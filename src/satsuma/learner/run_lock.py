@@ -2,10 +2,13 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
+
+TRIES, PAUSE_S = 5, 0.02  # `trains_now` of another process holds the lock for a moment
 
 
 def locked_folder(folder: Path) -> int | None:
@@ -17,15 +20,30 @@ def locked_folder(folder: Path) -> int | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE_S)
+        except OSError:  # a network's file system without locks
+            os.close(handle)
+            return None
+        else:
+            return handle
+    os.close(handle)
+    raise ValueError(
+        f"{folder}: another process is training in this folder now; wait for its end, stop it, or give another run_dir"
+    )
+
+
+def trains_now(folder: Path) -> bool:
+    """Whether a process is training in a run's folder at this moment, as far as the system can tell."""
+    if not folder.is_dir():
+        return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        handle = locked_folder(folder)
+    except ValueError:
+        return True
+    if handle is not None:
         os.close(handle)
-        raise ValueError(
-            f"{folder}: another process is training in this folder now; wait for its end, stop it, or give another "
-            f"run_dir"
-        ) from None
-    except OSError:  # a network's file system without locks
-        os.close(handle)
-        return None
-    return handle
+    return False
