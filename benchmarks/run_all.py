@@ -21,8 +21,9 @@ SCRIPTS = (
     "cifar",
     "voc_multilabel",
     "pets_breeds",
+    "workbench",
 )
-QUICK = {"loader", "image_path", "train_step", "cifar", "voc_multilabel", "pets_breeds"}
+QUICK = {"loader", "image_path", "train_step", "cifar", "voc_multilabel", "pets_breeds", "workbench"}
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ ROOMS = {
     "vision": "images",
     "train": "the loop, and what goes around it",
     "hooks": "observers",
+    "inspect": "what came out of it, and why",
     "optim": "optimisers and schedules",
     "nn": "models and layers",
     "functional": "losses, metrics, activations",

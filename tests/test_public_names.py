@@ -10,25 +10,25 @@ import pytest
 import satsuma
 
 FROZEN = """
-    AdaGrad Adam AdamW AdaptiveConcatPool2d ArrayDataset BoxBlock Brightness CategoryBlock Checkpoint
-    CoarseDropout ColReader ColSplitter Contrast ConvNeXt CropPad CutMix DataBlock DataLoader DataLoaders
-    Dihedral EarlyStopping EpochRow Evaluation Flip Frame FuncSplitter GaussianNoise GrandparentSplitter
-    GroupSplitter Hook Hue ImageBlock ImageDataLoaders IndexSplitter ItemGetter LabelReport Learner LoaderSpeeds
-    MaskBlock MissingExtraError MixUp MobileNetV3 ModelFileError MultiCategoryBlock Normalize OutOfMemoryError
-    ParentSplitter Plan PointBlock Prediction Predictor Profile Progress RMSprop RandomBlur RandomErasing RandomGrey
-    RandomJPEG RandomNoise RandomResizedCrop RandomSplitter RateFinder Recorder RegexLabeller
-    RegressionBlock ResNet Resize Rotate Run SGD SatsumaError Saturation Shear Shift SigmoidRange SqueezeNet
-    Step StepRow StratifiedSplitter TTA TrainingOnly TransferModel TransformBlock UserError Validation Warp
-    WeightsError Zoom __version__ accuracy accuracy_multi aug_transforms average_precision binary_accuracy
-    binary_cross_entropy binary_loss constant convert_weights convnext_atto convnext_femto convnext_nano
-    convnext_pico convnext_tiny cosine create_head cross_entropy error_rate evaluate exponential_decay
-    f1_multi f_beta find_weights fit get_files get_image_files initialise inverse_decay joined label_report
-    layer_stats leaky_relu linear linear_model load_body load_learner load_mnist loader_speeds log_softmax
-    logistic_regression mae mean_average_precision mlp mnist_loss mobilenetv3_large_100 mse nll one_cycle
-    one_cycle_momentum parent_label piecewise pretrained_statistics product r2_score read_idx read_image
-    relu resnet18 resnet34 resnet50 rmse set_seed sigmoid simple_net small_cnn smooth_l1
-    softmax squeezenet1_1 step_decay tanh top_k_accuracy transfer_groups using_attr
-    vision_learner warm_restarts warmup
+    ActivationStats AdaGrad Adam AdamW AdaptiveConcatPool2d ArrayDataset BoxBlock Brightness CategoryBlock
+    Checkpoint ClassificationInterpretation CoarseDropout ColReader ColSplitter Contrast ConvNeXt CropPad CutMix
+    DataBlock DataLoader DataLoaders Dihedral EarlyStopping Edits EpochRow Evaluation Fault Faults Flip Frame
+    FuncSplitter GaussianNoise GrandparentSplitter GroupSplitter Hook Hue ImageBlock ImageClassifierCleaner
+    ImageDataLoaders IndexSplitter Interpretation ItemGetter Journal LabelReport Learner LoaderSpeeds MaskBlock
+    MissingExtraError MixUp MobileNetV3 ModelFileError MultiCategoryBlock Normalize OutOfMemoryError ParentSplitter
+    Plan PointBlock Prediction Predictions Predictor Profile Progress RMSprop RandomBlur RandomErasing RandomGrey
+    RandomJPEG RandomNoise RandomResizedCrop RandomSplitter RateFinder Recorder RegexLabeller RegressionBlock
+    ResNet Resize Rotate Run SGD SatsumaError Saturation Shear Shift SigmoidRange SqueezeNet Step StepRow
+    StratifiedSplitter TTA TrainingOnly TransferModel TransformBlock UserError Validation Warp WeightsError Zoom
+    __version__ accuracy accuracy_multi aug_transforms average_precision binary_accuracy binary_cross_entropy
+    binary_loss constant convert_weights convnext_atto convnext_femto convnext_nano convnext_pico convnext_tiny
+    cosine create_head cross_entropy error_rate evaluate exponential_decay f1_multi f_beta find_faults find_weights
+    fit get_files get_image_files heat_map initialise inverse_decay joined label_report layer_stats leaky_relu
+    linear linear_model load_body load_learner load_mnist loader_speeds log_softmax logistic_regression mae
+    mean_average_precision mlp mnist_loss mobilenetv3_large_100 model_graph model_table mse nll one_cycle
+    one_cycle_momentum parent_label piecewise pretrained_statistics product r2_score read_idx read_image relu
+    resnet18 resnet34 resnet50 rmse set_seed sigmoid simple_net small_cnn smooth_l1 softmax squeezenet1_1
+    step_decay tanh top_k_accuracy transfer_groups using_attr vision_learner warm_restarts warmup
 """
 
 

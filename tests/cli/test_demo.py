@@ -12,11 +12,13 @@ def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path:
     assert "the model says" in result.out
     last = [line.split() for line in result.out.splitlines() if line.strip().startswith("4 ")][-1]
     assert float(last[3]) >= 0.95  # accuracy after five epochs
-    assert result.out.count("\n  satsuma ") == 4
+    assert result.out.count("\n  satsuma ") == 5
     commands = [
         line.strip().removeprefix("satsuma ") for line in result.out.splitlines() if line.startswith("  satsuma")
     ]
-    for command in commands[:3]:  # the fourth is for the user's own folder
+    predict, opened, show, peel, _ = commands  # the last is for the user's own folder, the second serves until Ctrl-C
+    assert opened.split()[:2] == ["open", "satsuma-demo/runs/digits-1"]
+    for command in (predict, show, peel):
         assert satsuma(*command.split()).code == 0
     again = satsuma("demo", "--epochs", "1")
     assert "digits-2" in again.out

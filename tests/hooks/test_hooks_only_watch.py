@@ -8,6 +8,7 @@ import satsuma as sm
 from satsuma.hooks.interrupt import StopOnInterrupt
 from satsuma.hooks.progress import Progress
 from satsuma.hooks.recorder import Recorder
+from satsuma.hooks.stop_request import StopOnRequest
 
 N, D, K = 53, 7, 3
 
@@ -34,6 +35,8 @@ HOOKS = {
     "recorder with a file": lambda folder: Recorder(folder / "history.jsonl"),
     "checkpoint": lambda folder: sm.Checkpoint(folder, monitor="accuracy", better="higher"),
     "interrupt": lambda folder: StopOnInterrupt(),
+    "stop on request": lambda folder: StopOnRequest(folder),
+    "activation statistics": lambda folder: sm.ActivationStats(every=1),
     "a user's": lambda folder: Nosy(),
 }
 

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 import satsuma as sm
-from satsuma.learner.beginnings import first_weights, loaders_in_turn, note_begin, weights_digest
+from satsuma.learner.beginnings import first_weights, loaders_in_turn, note_begin
+from satsuma.train.checkpoint import weights_digest
 
 X = torch.randn(53, 7, generator=torch.Generator().manual_seed(0))
 Y = X[:, :3].argmax(1)

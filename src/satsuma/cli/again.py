@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from satsuma.cli.command_file import read_command
+from satsuma.cli.kept_edits import edits_of_run
 from satsuma.cli.train import finish, new_run_dir, trained_run
 from satsuma.errors import UserError
 from satsuma.learner.peeling import read_recipe
@@ -50,7 +51,7 @@ def again(run: Path, target: Path, *, resume: bool) -> None:
         path, options = command
         if not path.exists():
             raise UserError(f"{path}: the data that {run} was trained on are gone from there: put them back")
-        trained_run(path, options, target, resume=resume)
+        trained_run(path, options, target, resume=resume, edits=edits_of_run(run))
         return
     read_recipe(run)  # or says that this is no run
     learn = replayed(run, target, resume=resume)

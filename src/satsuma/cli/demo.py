@@ -29,6 +29,7 @@ def run_demo(folder: Path, *, epochs: int, seed: int) -> None:
     console.print("\nNext, try:", markup=False)
     command = "satsuma" if shutil.which("satsuma") else Path(sys.argv[0])  # a virtual environment not activated
     console.print(f"  {command} predict {run_dir} {digits / 'valid' / '7'}", markup=False)
+    console.print(f"  {command} open {run_dir}        # in the browser", markup=False)
     console.print(f"  {command} show {run_dir}", markup=False)
     console.print(f"  {command} peel {run_dir} --to torch", markup=False)
     console.print(f"  {command} train PATH        # your own folder of images", markup=False)

@@ -13,6 +13,7 @@ from satsuma.cli.guess_table import classes, csv_at, from_table, read_guessed, s
 from satsuma.data.broken import MAX_BROKEN
 from satsuma.data.checks import file_problem, with_closed_named
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.edits import Edits
 from satsuma.errors import UserError
 from satsuma.learner.choices import SMALL_SIDE
 from satsuma.vision.aug_transforms import aug_transforms
@@ -49,6 +50,7 @@ def guess_data(
     seed: int = 42,
     workers: int | None = None,
     cache: str | None = None,
+    edits: Edits | None = None,
 ) -> Guessed:
     """Loaders for whatever lies at `path`. `UserError` says what was found where nothing fits."""
     if not path.exists():
@@ -81,6 +83,7 @@ def guess_data(
         "cache": cache,
         "on_unreadable": "skip" if skip_unreadable else "raise",
         "max_broken": max_broken,
+        "edits": edits,
     }
     if csv_file and table:
         data, said = from_table(
@@ -92,7 +95,8 @@ def guess_data(
         data, said = from_images(path, images, label, valid_pct, common)
     kind = "grey" if channels == 1 else "colour"
     shape = f"{next(iter(sizes))[0]}×{next(iter(sizes))[1]}" if len(sizes) == 1 else "of different sizes"
-    return Guessed(data, (*said, f"images: {kind}, {shape}" + ("" if size or len(sizes) == 1 else ", resized to 224")))
+    resizing = "" if size or len(sizes) == 1 else ", resized to 224"
+    return Guessed(data, (*said, *((str(edits),) if edits else ()), f"images: {kind}, {shape}{resizing}"))
 
 
 def augmentations(sides: Sequence[int], resized: bool) -> tuple[Any, ...]:

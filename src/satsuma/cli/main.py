@@ -54,6 +54,9 @@ Label = Annotated[
         help="Where labels come from: 'parent' (folder name), 're:PATTERN' (in the file name), a csv's column."
     ),
 ]
+EditsFile = Annotated[
+    Path | None, typer.Option("--edits", help="Other labels, moves and items to leave out: a file such as edits.jsonl.")
+]
 
 
 @app.command()
@@ -105,6 +108,7 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
     workers: Workers = None,
     cache: Annotated[str | None, typer.Option(help="Keep in memory: 'pixels' (decoded) or 'bytes' (of files).")] = None,
+    edits: EditsFile = None,
     save_steps: Annotated[
         int | None, typer.Option(help="Keep the run's state after so many steps, beside the ends of epochs.")
     ] = None,
@@ -167,6 +171,7 @@ def train(
         precision=precision,
         workers=workers,
         cache=cache,
+        edits=None if edits is None else str(edits.absolute()),
         save_steps=save_steps,
         save_minutes=save_minutes,
     )
@@ -199,6 +204,38 @@ def rerun(
     from satsuma.cli.again import run_rerun
 
     run_rerun(run, name=name)
+
+
+@app.command()
+def edits(
+    file: Annotated[Path, typer.Argument(help="A file of edits, such as edits.jsonl.")],
+    data: Annotated[
+        Path | None, typer.Option(help="What they are edits of: a folder of images, or a csv file.")
+    ] = None,
+    label: Label = None,
+    label_delim: LabelDelim = "",
+    valid_pct: ValidPct = 0.2,
+    seed: Seed = 42,
+    csv: Annotated[Path | None, typer.Option(help="Write all labels there, as they are with the edits.")] = None,
+    apply: Annotated[
+        Path | None, typer.Option(help="Copy the folder of data there, as it is with the edits. It must be new.")
+    ] = None,
+) -> None:
+    """List the edits of a folder of data; or write its corrected labels, or a corrected copy of it.
+
+    The data's own folder stays as it is.
+
+    Examples:
+
+      satsuma edits runs/pets-1/edits.jsonl
+
+      satsuma edits edits.jsonl --data pets/ --csv labels.csv
+
+      satsuma edits edits.jsonl --data pets/ --apply pets-corrected/
+    """
+    from satsuma.cli.edits import run_edits
+
+    run_edits(file, data, label=label, label_delim=label_delim, valid_pct=valid_pct, seed=seed, csv=csv, copy=apply)
 
 
 @app.command("lr-find")
@@ -280,6 +317,54 @@ def show(
 
 
 @app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder of images, or a csv file with names and labels.")],
+    label: Label = None,
+    label_delim: LabelDelim = "",
+    size: Size = None,
+    seed: Seed = 42,
+    model: Annotated[
+        Path | None, typer.Option(help="The folder of a run: judge labels and outliers by its model.")
+    ] = None,
+    edits: EditsFile = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if a picture is in training and in validation.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all faults as JSON.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a page of HTML there, with pictures.")
+    ] = None,
+) -> None:
+    """Look for what is wrong in a folder of data: the same picture twice, wrong labels, outliers, odd pictures.
+
+    Nothing is changed or fetched. Without a model, small images are judged by a small network that is trained here,
+    photos by trained weights that lie on this machine.
+
+    Examples:
+
+      satsuma check pets/
+
+      satsuma check pets/ --model runs/pets-1 -o faults.html
+
+      satsuma check pets/ --strict --json
+    """
+    from satsuma.cli.check import run_check
+
+    run_check(
+        path,
+        label=label,
+        label_delim=label_delim,
+        size=size,
+        seed=seed,
+        model=model,
+        edits=edits,
+        strict=strict,
+        as_json=as_json,
+        output=output,
+    )
+
+
+@app.command()
 def runs(runs_dir: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs")) -> None:
     """List the runs, the newest first, with their results.
 
@@ -288,6 +373,56 @@ def runs(runs_dir: Annotated[Path, typer.Argument(help="Folder that holds the ru
     from satsuma.cli.show import run_runs
 
     run_runs(runs_dir)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write. Default: report.html in the run's folder."),
+    ] = None,
+) -> None:
+    """Write a run's report: one HTML page with result, curves, mistakes, heat maps, data faults, recipe and script.
+
+    Of a run that was cut off, or still trains, too. Needs no network to be read.
+
+    Example: satsuma report runs/pets-1 -o pets.html
+    """
+    from satsuma.cli.report import run_report
+
+    run_report(run, output)
+
+
+@app.command("open")
+def open_workbench(
+    path: Annotated[Path, typer.Argument(help="A run, a folder of runs, a folder of data, or a csv file.")] = Path(
+        "runs"
+    ),
+    label: Label = None,
+    label_delim: LabelDelim = "",
+    size: Size = None,
+    edits: Annotated[
+        Path | None, typer.Option(help="Where edits are kept. Default: edits.jsonl in the run's folder, or here.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of this machine. Default: a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the workbench in the browser: watch and compare runs, see mistakes, clean data, try the model.
+
+    Only this machine's browser can reach it. It needs: pip install 'satsuma[workbench]'
+
+    Examples:
+
+      satsuma open
+
+      satsuma open runs/pets-1
+
+      satsuma open pets/
+    """
+    from satsuma.cli.open import run_open
+
+    run_open(path, label=label, label_delim=label_delim, size=size, edits=edits, port=port, browser=browser)
 
 
 @app.command()

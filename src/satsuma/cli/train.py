@@ -13,6 +13,7 @@ from rich.console import Console
 
 from satsuma.cli.command_file import go_on, read_command, write_command
 from satsuma.cli.guess import guess_data
+from satsuma.cli.kept_edits import EditsUntil, edits_of_run, edits_until_now
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.broken import MAX_BROKEN
 from satsuma.data.cache import CACHES
@@ -73,6 +74,7 @@ class TrainOptions:
     precision: str = "auto"
     workers: int | None = None
     cache: str | None = None
+    edits: str | None = None
     save_steps: int | None = None
     save_minutes: float = 10.0
 
@@ -82,16 +84,19 @@ def run_train(
 ) -> Learner:
     """Train on what lies at `path` and write the run; print where it is and what to do next."""
     refuse_options(options)
+    edits = None if options.edits is None else edits_until_now(Path(options.edits))
     if largest_batch:
-        options = with_largest_batch(path, options)
+        options = with_largest_batch(path, options, edits)
     world = join_world()
     cut_off = cut_off_run(path, options, name, runs_dir) if world.rank == 0 and restarts() else None
     run_dir = cut_off
     if run_dir is None and world.rank == 0:
         run_dir = new_run_dir(runs_dir, name or default_name(path), numbered=name is None)
-    run_dir, resume = world.first((run_dir, cut_off is not None))
+    if cut_off is not None:
+        edits = edits_of_run(cut_off)
+    run_dir, resume, edits = world.first((run_dir, cut_off is not None, edits))
     assert run_dir is not None
-    return trained_run(path, options, run_dir, resume=resume)
+    return trained_run(path, options, run_dir, resume=resume, edits=edits)
 
 
 def cut_off_run(path: Path, options: TrainOptions, name: str | None, runs_dir: Path) -> Path | None:
@@ -103,15 +108,17 @@ def cut_off_run(path: Path, options: TrainOptions, name: str | None, runs_dir: P
     return None
 
 
-def trained_run(path: Path, options: TrainOptions, run_dir: Path, *, resume: bool) -> Learner:
+def trained_run(
+    path: Path, options: TrainOptions, run_dir: Path, *, resume: bool, edits: EditsUntil | None = None
+) -> Learner:
     """Train into `run_dir`, or go on with what was cut off there."""
-    learn = build_learner(told_data(path, options), options, run_dir)
+    learn = build_learner(told_data(path, options, edits), options, run_dir)
     rate, transfer = chosen_rate(learn, options.lr), is_transfer(learn)
     stopping = None
     if options.early_stop:
         stopping = EarlyStopping(monitor=monitored(learn), patience=options.early_stop)
     if learn.world.rank == 0:
-        write_command(path, options, run_dir)
+        write_command(path, options, run_dir, edits)
     interrupted = False
     try:
         if transfer:
@@ -179,11 +186,11 @@ def parsed_batch_size(text: str) -> int:
         raise UserError(f"--batch-size is a number or 'auto', got {text!r}") from None
 
 
-def with_largest_batch(path: Path, options: TrainOptions) -> TrainOptions:
+def with_largest_batch(path: Path, options: TrainOptions, edits: EditsUntil | None) -> TrainOptions:
     """The options with the largest batch size that there is memory for, when all layers learn; says which and why."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # all of it is said again
         warnings.simplefilter("ignore", UserWarning)
-        learn = build_learner(told_data(path, options), options, None)
+        learn = build_learner(told_data(path, options, edits), options, None)
         learn.progress = False
         learn.unfreeze()
         found = learn.largest_batch()
@@ -201,7 +208,7 @@ def parsed_rate(lr: str) -> float:
     return rate
 
 
-def told_data(path: Path, options: TrainOptions) -> DataLoaders:
+def told_data(path: Path, options: TrainOptions, edits: EditsUntil | None = None) -> DataLoaders:
     """The loaders of what lies at `path`; says what was guessed, and what is wrong with the data."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -219,6 +226,7 @@ def told_data(path: Path, options: TrainOptions) -> DataLoaders:
                 seed=options.seed,
                 workers=options.workers,
                 cache=options.cache,
+                edits=None if edits is None else edits.read(),
             )
         except ValueError as error:
             raise UserError(in_command_words(str(error))) from error
@@ -321,6 +329,7 @@ def finish(learn: Learner, run_dir: Path) -> None:
     console.print(f"wrote {run_dir}: {names}", markup=False)
     if script:
         console.print(f"as one script of plain PyTorch: satsuma peel {run_dir} --to torch", markup=False)
+    console.print(f"to look at it in the browser: satsuma open {run_dir}", markup=False)
 
 
 def default_name(path: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock
@@ -26,6 +27,9 @@ from satsuma.data.checks import (
     with_closed_named,
 )
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.edit_log import read_edits
+from satsuma.data.edited import EditedData, apply_edits
+from satsuma.data.edits import Edits, all_keys
 from satsuma.data.getters import ItemGetter, as_python
 from satsuma.data.loader import DataLoader, whole_number
 from satsuma.data.multi_category import MultiCategoryBlock, delimiter_warnings, multi_label_warnings
@@ -47,7 +51,8 @@ class DataBlock:
     the last, or the only one). `get_items(source)` lists items; without it the source is the list, or a data frame
     whose rows are the items. `splitter(items)` gives train and valid indices. `get_x`, `get_y`: a function, or a list
     of them for several inputs or targets; without any, an item that is a tuple is taken apart. `item_tfms` apply to
-    a sample's pictures and arrays one by one, `batch_tfms` to the stacked batch on its device.
+    a sample's pictures and arrays one by one, `batch_tfms` to the stacked batch on its device. `edits`: other labels,
+    moves to the other half and items to leave out: `Edits`, or a file of them, which is read once, here.
     """
 
     blocks: Any
@@ -58,6 +63,7 @@ class DataBlock:
     n_inp: int = 0  # 0: all but the last, or the only one
     item_tfms: Any = ()
     batch_tfms: Any = ()
+    edits: Any = None
 
     def __post_init__(self) -> None:
         given = self.blocks if isinstance(self.blocks, tuple | list) else (self.blocks,)
@@ -78,6 +84,10 @@ class DataBlock:
         n_inp = self.n_inp or max(1, len(made) - 1)
         if not 1 <= n_inp <= len(made):
             raise ValueError(f"DataBlock: n_inp={n_inp} does not fit {len(made)} blocks")
+        edits = read_edits(self.edits) if isinstance(self.edits, str | Path) else self.edits
+        if not isinstance(edits, Edits | None):
+            raise TypeError(f"DataBlock: edits is a file such as edits.jsonl, or Edits(...), got {self.edits!r}")
+        object.__setattr__(self, "edits", edits or None)  # none at all are as if nothing was given
         object.__setattr__(self, "blocks", made)
         object.__setattr__(self, "n_inp", n_inp)
         object.__setattr__(self, "item_tfms", make_steps(self.item_tfms).transforms)
@@ -155,6 +165,15 @@ class DataBlock:
             raise ValueError(f"the splitter {name} left none of the {len(items)} items to train on")
         return train, valid
 
+    def halves(
+        self, items: list[Any], keys: Sequence[str], getters: tuple[Callable[[Any], Any], ...], raw: list[list[Any]]
+    ) -> EditedData:
+        """The split of all items, and what the edits make of it. `keys`: of each item; `raw`: each target's values."""
+        halves = self.split(items, raw[0] if raw else None)
+        if self.edits is None:
+            return EditedData(items, getters, raw, halves, list(range(len(items))))
+        return apply_edits(self.edits, keys, items, getters, self.blocks[self.n_inp :], raw, halves)
+
     @spelled
     def dataloaders(
         self,
@@ -170,6 +189,7 @@ class DataBlock:
         cache: str | None = None,
         worker_kind: str = "auto",
         max_broken: float = MAX_BROKEN,
+        skipped: Sequence[tuple[str, str]] = (),
     ) -> DataLoaders:
         """Loaders over `source`, after a look at the data.
 
@@ -181,6 +201,7 @@ class DataBlock:
         `on_unreadable="skip"`; twins across the split and classes without a training sample are warned of.
         `max_broken`: the share of training files that may break after that check before the run stops, at least one
         unless 0; until then other samples take their place. A validation file that breaks is an error.
+        `skipped`: (name, reason) of files to leave out unseen, as the report of an earlier check lists them.
         """
         if on_unreadable not in ("raise", "skip"):
             raise ValueError(f'on_unreadable is "raise" or "skip", got {on_unreadable!r}')
@@ -188,11 +209,22 @@ class DataBlock:
         seed = as_seed(seed)
         items = self.items(source)
         getters = self.getters(items)
+        keys = all_keys(items, getters[0], source) if self.edits else []
         raw = [read_labels(getter, items, getters[0]) for getter in getters[self.n_inp :]]
-        digests, unreadable, notes = self.examine(items, getters, on_unreadable == "skip") if check else ([], {}, [])
-        items = [item for i, item in enumerate(items) if i not in unreadable]
-        raw = [[label for i, label in enumerate(labels) if i not in unreadable] for labels in raw]
-        train, valid = self.split(items, raw[0] if raw else None)
+        unreadable = listed_places(items, getters, skipped)
+        digests, found = list[bytes](), list[str]()
+        if check:
+            excluded = set(self.edits.excluded) if self.edits else ()
+            looked = [i for i in range(len(items)) if i not in unreadable and not (keys and keys[i] in excluded)]
+            digests, bad, found = self.examine([items[i] for i in looked], getters, on_unreadable == "skip")
+            unreadable |= {looked[i]: problem for i, problem in bad.items()}
+        good = [i for i in range(len(items)) if i not in unreadable]
+        items, raw = [items[i] for i in good], [[labels[i] for i in good] for labels in raw]
+        for getter in getters[self.n_inp :]:
+            found += delimiter_warnings(getter, items)
+        data = self.halves(items, [keys[i] for i in good] if keys else [], getters, raw)
+        items, getters, raw, (train, valid) = data.items, data.getters, data.raw, data.halves
+        found += data.told
         inputs, targets = self.blocks[: self.n_inp], self.blocks[self.n_inp :]
         for block, labels in zip(targets, raw, strict=True):
             refuse_misfits(block, labels, items, getters[0])
@@ -200,9 +232,8 @@ class DataBlock:
         blocks = (*(b.setup(()) for b in inputs), *fitted_targets)
 
         twins = find_twins([item_name(i, getters[0]) for i in items], digests, train, valid) if digests else []
-        found = notes + ([twin_warning(twins)] if twins else [])
-        for block, labels, getter in zip(blocks[self.n_inp :], raw, getters[self.n_inp :], strict=True):
-            found += delimiter_warnings(getter, items)
+        found += [twin_warning(twins)] if twins else []
+        for block, labels in zip(blocks[self.n_inp :], raw, strict=True):
             if isinstance(block, CategoryBlock):
                 found += label_warnings([as_python(v) for v in labels], block.vocab, train, valid)
             if isinstance(block, MultiCategoryBlock):
@@ -230,12 +261,15 @@ class DataBlock:
         if valid:
             held_out = replace(samples, items=halves[1])
             loaders.append(loader.new(held_out, batch_size=2 * bs, shuffle=False, drop_last=False, augment=False))
-        return DataLoaders(
+        made = DataLoaders(
             *loaders,
             block=replace(self, blocks=blocks, batch_tfms=fitted),
             source=source,
             report=DataReport(tuple(unreadable.values()), tuple(twins), tuple(found)),
         )
+        places = np.array([good[i] for i in data.places], dtype=np.int64)
+        made.places = (places[train], places[valid])[: len(loaders)]
+        return made
 
     def examine(
         self, items: list[Any], getters: Sequence[Callable[[Any], Any]], skip: bool
@@ -276,6 +310,19 @@ class DataBlock:
     def summary(self, source: Any, *, bs: int = 4) -> None:
         """Walk one sample and one batch through every step; print what each step got and gave, or where it failed."""
         print(walk(self, source, bs))
+
+
+def listed_places(
+    items: Sequence[Any], getters: Sequence[Callable[[Any], Any]], listed_names: Sequence[tuple[str, str]]
+) -> dict[int, tuple[str, str]]:
+    """Place → (name, reason) of the items that a list of names and reasons has."""
+    reasons = {str(name): str(reason) for name, reason in listed_names}
+    found: dict[int, tuple[str, str]] = {}
+    for i, item in enumerate(items if reasons else ()):
+        for getter in getters:
+            if (name := item_name(item, getter)) in reasons:
+                found.setdefault(i, (name, reasons[name]))
+    return found
 
 
 def refuse_misfits(block: Block, values: Sequence[Any], items: Sequence[Any], get_x: Callable[[Any], Any]) -> None:

@@ -13,6 +13,7 @@ from satsuma.data.arrays import ArrayDataset, pixels_to_float, refuse_masked, to
 from satsuma.data.blocks import Block, CategoryBlock, RegressionBlock, TransformBlock
 from satsuma.data.cache import shared_cache
 from satsuma.data.checks import DataReport, label_warnings, warn_user
+from satsuma.data.edits import unplaced
 from satsuma.data.fingerprint import data_fingerprint
 from satsuma.data.getters import ItemGetter, is_missing
 from satsuma.data.in_memory import InMemory, InMemoryViews
@@ -59,6 +60,7 @@ class DataLoaders:
         self.block = block
         self.blocks: tuple[Block, ...] = tuple(blocks) if block is None else block.blocks
         self.source = source
+        self.places: tuple[np.ndarray, ...] | None = None  # of each loader's samples among all items of the source
         self.report = report or DataReport()
         for text in self.report.warnings:
             warn_user(text)
@@ -113,7 +115,7 @@ class DataLoaders:
     def to(self, device: torch.device | str) -> "DataLoaders":
         """The same loaders on `device`."""
         there = DataLoaders(*(loader.to(device) for loader in self.loaders), block=self.block, blocks=self.blocks)
-        there.source, there.report = self.source, self.report
+        there.source, there.report, there.places = self.source, self.report, self.places
         return there
 
     def with_batch_tfms(self, batch_tfms: Any) -> "DataLoaders":
@@ -132,7 +134,7 @@ class DataLoaders:
             samples, steps = make_samples(old.items, old.getters, old.blocks, item_tfms, fitted)
             loaders.append(loader.new(shared_cache(samples, old), batch_steps=steps))
         there = DataLoaders(*loaders, block=replace(self.block, batch_tfms=fitted), source=self.source)
-        there.report = self.report
+        there.report, there.places = self.report, self.places
         return there
 
     @spelled
@@ -149,7 +151,7 @@ class DataLoaders:
         n = len(self.blocks) if with_labels else self.n_inp
         steps = self.train.batch_steps and BatchSteps(self.train.batch_steps.steps[:n])
         if isinstance(dataset, Samples):
-            getters = dataset.getters[:n] if with_labels else input_getters(n)
+            getters = tuple(map(unplaced, dataset.getters[:n])) if with_labels else input_getters(n)
             samples: Any = Samples(listed(items), getters, dataset.blocks[:n], dataset.paths[:n])
         elif isinstance(self.train.batches, InMemory | InMemoryViews):
             x, y = items if with_labels else (items, None)

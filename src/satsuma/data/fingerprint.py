@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satsuma.data.edits import EditedLabel, PlacedLabel, file_text
 from satsuma.data.samples import Samples, short
 
 LARGEST = 2**30  # bytes of a tensor that are looked at whole; of a larger one every n-th row
@@ -18,18 +19,35 @@ def data_fingerprint(dataset: Any) -> str:
 
     Of files it counts their names (with the folder they lie in) and sizes, so that a data set may be moved; of arrays
     the numbers; of anything else only the class and the length. It reads no file's contents: one that was edited and
-    kept its size is not noticed.
+    kept its size is not noticed. Labels count where edits gave them.
     """
     found = hashlib.sha256(f"{type(dataset).__name__} {len(dataset)}\n".encode())
     if isinstance(dataset, Samples):
         for item in dataset.items:
             found.update(item_text(item).encode(errors="surrogatepass"))
+        found.update(edited_labels_text(dataset).encode(errors="surrogatepass"))
     else:
         for tensor in getattr(dataset, "tensors", ()):
             if isinstance(tensor, Tensor):
                 found.update(f"{tensor.dtype} {list(tensor.shape)}\n".encode())
                 found.update(looked_at_bytes(tensor))
     return found.hexdigest()[:16]
+
+
+def edited_labels_text(samples: Samples) -> str:
+    """The labels that edits gave to samples, each on a line with the sample's number."""
+    text = ""
+    for getter in samples.getters:
+        if isinstance(getter, EditedLabel):
+            files = (file_text(item, getter.get_x) for item in samples.items)
+            found = [(i, getter.labels[file]) for i, file in enumerate(files) if file in getter.labels]
+        elif isinstance(getter, PlacedLabel):
+            places = (item[0] for item in samples.items)
+            found = [(i, getter.labels[place]) for i, place in enumerate(places) if place in getter.labels]
+        else:
+            continue
+        text += "".join(f"{i} {label!r}\n" for i, label in found)
+    return text
 
 
 def item_text(item: Any) -> str:

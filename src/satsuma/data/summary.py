@@ -8,6 +8,7 @@ from torch import Tensor
 
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.collate import collate
+from satsuma.data.edits import all_keys
 from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.prepare import fit_batch_tfms, make_samples, read_labels
 from satsuma.data.samples import Samples, get_value, item_name, short
@@ -41,8 +42,10 @@ def walk_steps(block: "DataBlock", source: Any, bs: int, lines: list[str]) -> No
     done(lines, f"read by {', '.join(part_label(g) for g in getters[n_inp:]) or 'nothing: there are no targets'}")
 
     lines.append(f"split by {part_label(block.splitter)}")
-    train, valid = block.split(items, raw[0] if raw else None)
-    done(lines, f"{len(train)} train, {len(valid)} valid")
+    keys = all_keys(items, getters[0], source) if block.edits else []
+    data = block.halves(items, keys, getters, raw)
+    items, getters, raw, (train, valid) = data.items, data.getters, data.raw, data.halves
+    done(lines, f"{len(train)} train, {len(valid)} valid" + (f", by {block.edits}" if block.edits else ""))
 
     lines.append("blocks")
     blocks = tuple(b.setup(()) for b in block.blocks[:n_inp])

@@ -1,6 +1,5 @@
 """What a learner keeps of how its run began and how its fits ended: what training it again from the start needs."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from satsuma.data.samples import Samples
 from satsuma.learner.choices import build_model, initialise_lazy
 from satsuma.learner.surroundings import code_state
 from satsuma.ship.recipe import opaque_parts, to_recipe
+from satsuma.train.checkpoint import weights_digest
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -52,16 +52,6 @@ class Past:
     told: bool = False  # that the run cannot be a script
     git: dict[str, Any] | None = None  # the state of the code around, as the first fit began
     settings: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # what the first fit trained by
-
-
-def weights_digest(model: nn.Module) -> str:
-    """SHA-256 of the names, formats and values of all weights and statistics."""
-    found = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        if isinstance(value, Tensor):
-            found.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 def note_built(learn: "Learner") -> None:
@@ -172,7 +162,7 @@ def without_cache(dls: DataLoaders) -> DataLoaders:
         for loader in dls.loaders
     ]
     there = DataLoaders(*bare, block=dls.block, blocks=dls.blocks, source=dls.source)
-    there.report = dls.report
+    there.report, there.places = dls.report, dls.places
     return there
 
 

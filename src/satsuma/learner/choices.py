@@ -112,6 +112,14 @@ def listed_hooks(hooks: Any) -> tuple[Any, ...]:
     return listed
 
 
+def without_watchers(hooks: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The hooks that a run is made of, and those that say by `only_watches` that they never stop it: a recipe and a
+    peeled script do without these.
+    """
+    watchers = tuple(hook for hook in hooks if getattr(hook, "only_watches", False))
+    return tuple(hook for hook in hooks if hook not in watchers), watchers
+
+
 def make_checkpoint(run_dir: Path | None, metrics: Sequence[Callable[..., Any]], has_valid: bool) -> Checkpoint | None:
     """The hook that keeps the best weights by the first metric whose better direction is known, else by loss."""
     if run_dir is None:

@@ -157,7 +157,7 @@ def observers(learn: "Learner") -> list[Observer]:
         own.append(KeepWhole(learn, learn.checkpoint) if several else learn.checkpoint)
     if learn.compile_cost is not None:
         own.append(learn.compile_cost)
-    return [*own, *([Progress()] if learn.progress else []), *learn.hooks]
+    return [*own, *([Progress()] if learn.progress else []), *learn.hooks, *learn.watchers]
 
 
 def fine_tuned(

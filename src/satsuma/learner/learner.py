@@ -16,6 +16,10 @@ from satsuma.functional.label_metrics import LabelReport
 from satsuma.functional.links import part_name
 from satsuma.hooks.progress import say
 from satsuma.hooks.recorder import Recorder
+from satsuma.inspect.activations import Activations
+from satsuma.inspect.heat_map import HeatPicture
+from satsuma.inspect.model_graph import ModelGraph
+from satsuma.inspect.model_table import ModelTable
 from satsuma.learner.arguments import (
     given_micro,
     refuse_auto_micro,
@@ -36,12 +40,14 @@ from satsuma.learner.choices import (
     listed_metrics,
     make_checkpoint,
     model_maker,
+    without_watchers,
 )
 from satsuma.learner.compiling import CompileCost
 from satsuma.learner.features import FeaturesOf
 from satsuma.learner.fitting import fine_tuned, fitted, rates_found
 from satsuma.learner.freezing import frozen_text, set_frozen
 from satsuma.learner.largest import largest_batch_of
+from satsuma.learner.looking import activations_of, graph_of, learner_heat, summary_of
 from satsuma.learner.memory import checked, explaining_memory
 from satsuma.learner.nan_report import BrokenStep, NanReport, explained_nan
 from satsuma.learner.peeling import peel_learner
@@ -74,6 +80,8 @@ from satsuma.train.world import join_world
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from satsuma.inspect.faults import Faults
+    from satsuma.inspect.interpretation import Interpretation
     from satsuma.peel.script import Script
 
 
@@ -176,7 +184,7 @@ class Learner:
         self.recorder = Recorder(self.run_dir / "history.jsonl" if self.run_dir and writes else None)
         self.checkpoint = make_checkpoint(self.run_dir, self.metrics, dls.valid is not None)
         self.resume_points = None if run_dir is None else ResumePoints(self, save_steps, save_minutes)
-        self.hooks = listed_hooks(hooks)
+        self.hooks, self.watchers = without_watchers(listed_hooks(hooks))
         self.epochs_done = 0
         self.weights_epoch: int | None = None  # the evaluated epoch that the weights are of; None where there is none
         self.calls: list[tuple[str, dict[str, Any]]] = []  # the fits so far, for the recipe
@@ -467,6 +475,24 @@ class Learner:
         """Precision, recall, F1 and average precision of every label, where an item has any number of them."""
         return scores_of_labels(self, self.loader(dl, ds_idx))
 
+    @spelled
+    def interpret(self, ds_idx: int = 1) -> "Interpretation":
+        """What the model gets right and wrong on a loader (1: validation, 0: training), in numbers and pictures."""
+        from satsuma.inspect.interpretation import Interpretation
+
+        return Interpretation.from_learner(self, ds_idx)
+
+    @spelled
+    def find_faults(
+        self, *, kinds: Sequence[str] | None = None, folds: int = 5, seed: int = 42, refit: bool = False
+    ) -> "Faults":
+        """What seems wrong in the data, judged with this model: twins, labels, outliers and more; see `find_faults`."""
+        from satsuma.learner.data_faults import find_faults
+
+        return find_faults(
+            self.dls, learn=self, kinds=kinds, folds=folds, seed=seed, refit=refit, progress=self.progress
+        )
+
     def predictor(self) -> Predictor:
         """The model with all it needs to predict, and nothing of training. It shares the learner's weights."""
         return make_predictor(self)
@@ -478,6 +504,42 @@ class Learner:
     def show_results(self, *, nrows: int = 3, ncols: int = 3) -> "Figure":
         """Validation samples with their target above the model's answer."""
         return show_results(self, nrows, ncols)
+
+    # --- looking into the model -----------------------------------------------------------------------------------
+
+    @spelled
+    def heat_map(
+        self, item: Any, *, target: int | str | None = None, layer: str | None = None, ds_idx: int = 1
+    ) -> HeatPicture:
+        """Where in a picture the model finds its reasons, by Grad-CAM: shows itself; `.save(file)`.
+
+        `item`: the number of a sample of loader `ds_idx` (1: validation), or an image's path or array. `target`: the
+        class, or the output's number, to explain; the highest unless given. `layer`: see `sm.heat_map`.
+        Raises `ValueError` for a model without convolutions, and data that are no pictures.
+        """
+        return learner_heat(self, item, target=target, layer=layer, ds_idx=ds_idx)
+
+    def summary(self) -> ModelTable:
+        """The model as a table, for one sample: layers, output shapes, parameters, multiply-adds, what is frozen."""
+        return summary_of(self)
+
+    def model_graph(self) -> ModelGraph:
+        """The model as a drawing of what it computes, with its shortcuts: shows itself; `.save(file)`."""
+        return graph_of(self)
+
+    @spelled
+    def activations(self, n: int = 64) -> Activations:
+        """Each layer's outputs on the first `n` validation samples: mean, deviation, near 0, dead ReLU units by name.
+
+        `.plot()` draws them. While training: the hook `sm.ActivationStats`.
+        """
+        return activations_of(self, n)
+
+    def first_layer(self) -> "Figure":
+        """The weights of the first convolution or linear layer as pictures: what it looks for."""
+        from satsuma.inspect.first_layer import plot_first_layer
+
+        return plot_first_layer(self.model)
 
     # --- files ----------------------------------------------------------------------------------------------------
 

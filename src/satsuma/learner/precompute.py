@@ -62,7 +62,7 @@ def learner_of_head(learn: "Learner", head: nn.Sequential, dls: DataLoaders) -> 
         seed=learn.seed,
         device=learn.device,
         precision=learn.precision,
-        hooks=learn.hooks,
+        hooks=(*learn.hooks, *learn.watchers),
         path=learn.path,
         progress=learn.progress,
     )

@@ -1,22 +1,20 @@
 """A learner made anew from a run's folder, as it was before its first step; nothing is trained or written."""
 
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from satsuma.data.block import DataBlock
-from satsuma.data.checks import DataReport, warn_user
+from satsuma.data.checks import warn_user
 from satsuma.data.dataloaders import DataLoaders
-from satsuma.data.samples import item_name
 from satsuma.errors import ModelFileError, UserError
-from satsuma.learner.beginnings import NO_FITS, FitEnd, copied_to_cpu, weights_digest
+from satsuma.learner.beginnings import NO_FITS, FitEnd, copied_to_cpu
 from satsuma.learner.learner import Learner
 from satsuma.learner.peeling import beyond_recipe, read_recipe
 from satsuma.learner.recording import FIRST_WEIGHTS
 from satsuma.learner.vision import vision_learner
 from satsuma.ship.recipe import from_recipe
-from satsuma.train.checkpoint import load_weights
+from satsuma.train.checkpoint import load_weights, weights_digest
 from satsuma.train.loop import kept_random_states
 from satsuma.version import __version__
 
@@ -69,25 +67,17 @@ def rebuilt_data(recipe: dict[str, Any]) -> DataLoaders:
     if not isinstance(block, DataBlock):
         raise UserError("the run's recipe describes no DataBlock")
     try:
-        items = block.items(source)
-        getters = block.getters(items)
-        skipped = tuple((str(name), str(reason)) for name, reason in recipe.get("skipped", ()))
-        names = {name for name, _ in skipped}
-        items = [item for item in items if not any(item_name(item, getter) in names for getter in getters)]
-        made = replace(block, get_items=None).dataloaders(
-            items,
+        return block.dataloaders(
+            source,
             bs=recipe["bs"],
             seed=recipe["seed"],
             workers=recipe["workers"],
             drop_last=recipe["drop_last"],
             check=False,
+            skipped=recipe.get("skipped", ()),
         )
     except (OSError, ValueError) as error:
         raise UserError(f"{source}: the run's data are not there as they were: {error}") from error
-    assert made.block is not None
-    there = DataLoaders(*made.loaders, block=replace(made.block, get_items=block.get_items), source=source)
-    there.report = DataReport(unreadable=skipped)
-    return there
 
 
 def warn_of_other_data(folder: Path, recipe: dict[str, Any], dls: DataLoaders) -> None:

@@ -12,11 +12,11 @@ from torch import nn
 
 from satsuma.data.checks import warn_user
 from satsuma.hooks.progress import say
-from satsuma.learner.beginnings import has_begun, weights_digest
+from satsuma.learner.beginnings import has_begun
 from satsuma.learner.memory import restore_slices
 from satsuma.learner.recording import FIRST_WEIGHTS, call_recipe, has_history, learner_recipe, slices_recipe
 from satsuma.learner.together import share_records
-from satsuma.train.checkpoint import assign_weights, read_weights
+from satsuma.train.checkpoint import assign_weights, read_weights, weights_digest
 from satsuma.train.fit import EpochRow, Session, read_losses
 from satsuma.train.resume_file import PREFIX, read_state, state_files, write_state
 from satsuma.train.sharding import spread_fit, whole_state

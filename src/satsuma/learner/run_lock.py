@@ -38,12 +38,15 @@ def locked_folder(folder: Path) -> int | None:
 
 def trains_now(folder: Path) -> bool:
     """Whether a process is training in a run's folder at this moment, as far as the system can tell."""
-    if not folder.is_dir():
+    if sys.platform == "win32" or not folder.is_dir():
         return False
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        handle = locked_folder(folder)
-    except ValueError:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several that ask do not see each other
+    except BlockingIOError:
         return True
-    if handle is not None:
+    except OSError:  # a network's file system without locks
+        return False
+    finally:
         os.close(handle)
     return False

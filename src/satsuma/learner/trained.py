@@ -11,15 +11,16 @@ from satsuma.train.checkpoint import assign_weights, load_weights
 CHECKPOINTS = ("checkpoints/last.safetensors", "checkpoints/best.safetensors")
 
 
-def trained_learner(folder: Path) -> Learner:
+def trained_learner(folder: Path, learn: Learner | None = None) -> Learner:
     """The learner of the run in `folder` with its weights: of its model file, or of its last epoch while it trains.
 
+    `learn`: the run's learner if it was made otherwise than by the recipe; it is given the weights.
     Raises `UserError` as `rebuilt_learner` does, and where no epoch is done yet.
     """
     file = weights_file(folder)
     if file is None:
         raise UserError(f"{folder}: it has no weights yet; they are there after its first epoch")
-    learn = rebuilt_learner(folder)
+    learn = rebuilt_learner(folder) if learn is None else learn
     if file.name == "model.safetensors":
         assign_weights(learn.model, read_model(file)[1], str(file))
     else:

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from satsuma.data.buffers import Buffers
+from satsuma.data.edits import original_getter
 from satsuma.data.finished import Finished
 from satsuma.data.in_memory import InMemory, InMemoryViews
 from satsuma.data.loader import DataLoader, worker_processes
 from satsuma.data.samples import Samples, item_name
 from satsuma.data.streamed import BatchMaker, Streamed
+from satsuma.peel.edited_code import (
+    EditedItems,
+    edited_getters_code,
+    edited_items,
+    edited_parts_code,
+    labels_code,
+)
 from satsuma.peel.method_code import method_code, snake_case
 from satsuma.peel.picture_code import getter_code, pictures_code
 from satsuma.peel.words import Words
@@ -28,26 +36,45 @@ def loaders_code(dls: Any, words: Words, seed: int, prefix: str) -> str:
     They use `args.data`, `args.seed`, and `arrays`, which holds what is in `words.arrays`.
     """
     if words.pictures is dls:
-        lines, loaders = parts_code(dls, words), {"train": dls.train, "valid": dls.valid}
+        lines, loaders = parts_code(dls, words, prefix), {"train": dls.train, "valid": dls.valid}
         for name, made in pictures_code(dls, words, seed).items():
             lines.append(f"{name}_data = {finished_code(loaders[name], made, words, seed)}")
         return "\n".join(lines)
-    lines = samples_code(dls, words) if isinstance(dls.train.dataset, Samples) else []
+    lines = samples_code(dls, words, prefix) if isinstance(dls.train.dataset, Samples) else []
     for name, loader in (("train", dls.train), ("valid", dls.valid)):
         if loader is not None:
             lines.append(f"{name}_data = {loader_code(loader, f'{prefix}{name}', words, seed)}")
     return "\n".join(lines)
 
 
-def samples_code(dls: Any, words: Words) -> list[str]:
+def samples_code(dls: Any, words: Words, prefix: str) -> list[str]:
     """The items, their split, and what makes samples of them."""
     train: Samples = dls.train.batches.maker.dataset  # as it is made for the loader's device
     words.name(Samples)
-    lines = [f"getters = {words.value(train.getters)}", f"paths = {words.value(train.paths)}"]
-    return [*parts_code(dls, words), *lines]
+    lines = parts_code(dls, words, prefix)
+    edited = edits_of_data(dls, words)
+    if edited is not None and edited.labels:
+        lines += edited_getters_code(dls, edited, input_code(dls, words), words, prefix)
+    else:
+        lines.append(f"getters = {words.value(train.getters)}")
+    return [*lines, f"paths = {words.value(train.paths)}"]
 
 
-def parts_code(dls: Any, words: Words) -> list[str]:
+def edits_of_data(dls: Any, words: Words) -> EditedItems | None:
+    """The edits that the run's data have; None if there are none."""
+    if dls.block is None or dls.block.edits is None:
+        return None
+    return edited_items(dls, has_source(dls), words, input_code(dls, words))
+
+
+def input_code(dls: Any, words: Words) -> str:
+    """The expression for the file of `item`, or where there is none for its input."""
+    if all(isinstance(item, Path) for item in dls.train.dataset.items):
+        return "item"
+    return getter_code(original_getter(dls.train.dataset.getters[0]), "item", words)
+
+
+def parts_code(dls: Any, words: Words, prefix: str) -> list[str]:
     """The items and their split."""
     train: Samples = dls.train.batches.maker.dataset
     lines = [f"items = {listing_code(dls, words)}"]
@@ -55,11 +82,19 @@ def parts_code(dls: Any, words: Words) -> list[str]:
     skipped = [str(Path(name).absolute()) for name in names] if has_source(dls) else names  # as args.data is
     if skipped:
         words.name(item_name)
-        getter = words.value(train.getters[0])
+        getter = words.value(original_getter(train.getters[0]))
         lines.append(f"unreadable = {words.value(tuple(skipped))}  # found by the library, left out of the run")
         lines.append(f"items = [item for item in items if item_name(item, {getter}) not in unreadable]")
     held_out = "_" if dls.valid is None else "valid_part"
-    return [*lines, f"train_part, {held_out} = {split_code(dls, words)}"]
+    lines.append(f"train_part, {held_out} = {split_code(dls, words)}")
+    edited = edits_of_data(dls, words)
+    if edited is None:
+        return lines
+    lines += edited_parts_code(dls, edited, words, prefix)
+    if words.pictures is dls and edited.labels:
+        get_y = getter_code(original_getter(train.getters[-1]), "item", words)
+        lines.append(labels_code(edited, get_y, words, prefix))
+    return lines
 
 
 def listing_code(dls: Any, words: Words) -> str:
@@ -88,7 +123,7 @@ def split_code(dls: Any, words: Words) -> str:
     ours = type(splitter).__module__.startswith("satsuma.")
     spelled = name if ours and method_code(splitter, "__call__", name, words) else words.value(splitter)
     if "labels" in inspect.signature(splitter).parameters:
-        getter = dls.train.dataset.getters[dls.block.n_inp]
+        getter = original_getter(dls.train.dataset.getters[dls.block.n_inp])
         labels = f"[{getter_code(getter, 'item', words)} for item in items]"
         return f"{spelled}(items, labels={labels})"
     return f"{spelled}(items)"

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from satsuma.data.blocks import CategoryBlock
+from satsuma.data.edits import EditedLabel
 from satsuma.data.getters import using_attr
 from satsuma.data.loader import DataLoader
 from satsuma.data.paths import LabelPath
@@ -64,7 +65,7 @@ PICTURES = '''\
 class Pictures:
     """Batches of pictures x float32 [B {channels} H W], channels last, and {targets}."""
 
-    items: list[{kind}]
+    items: list[{kind}]{labels}
     batch_size: int
     seed: int
 {fields}
@@ -157,10 +158,14 @@ def pictures_code(dls: Any, words: Words, seed: int) -> dict[str, str]:
     words.written["load_picture"] = load_code(path, words)
     words.written["decoded"] = DECODED.format(channels=path.channels, plane="[..., None]" if path.channels == 1 else "")
     workers = dls.train.batches.workers
-    file, value = (getter_code(getter, "self.items[i]", words) for getter in samples.getters)
+    get_x, get_y = samples.getters
+    edited = isinstance(get_y, EditedLabel)
+    file = getter_code(get_x, "self.items[i]", words)
+    value = "self.labels[i]" if edited else getter_code(get_y, "self.items[i]", words)
     words.written["Pictures"] = PICTURES.format(
         channels=path.channels,
         kind="Path" if all(isinstance(item, Path) for item in samples.items) else "Any",
+        labels="\n    labels: list[Any]" if edited else "",
         fields="\n".join(f"    {name}: bool" for name in fields_of(settings)),
         file=file,
         target=target_code(label.block, value, words),
@@ -175,9 +180,9 @@ def pictures_code(dls: Any, words: Words, seed: int) -> dict[str, str]:
     for place, (name, loader) in enumerate(loaders.items()):
         drawn = "args.seed" if loader.seed == seed else str(loader.seed)
         given = "".join(f", {field}={values[place]}" for field, values in fields_of(settings).items())
-        made[name] = (
-            f"Pictures(items=[items[i] for i in {name}_part], batch_size={loader.batch_size}, seed={drawn}{given})"
-        )
+        part = f"items=[items[i] for i in {name}_part]"
+        part += f", labels=[labels[i] for i in {name}_part]" if edited else ""
+        made[name] = f"Pictures({part}, batch_size={loader.batch_size}, seed={drawn}{given})"
     return made
 
 

@@ -1,6 +1,8 @@
 """Figures that show themselves in a notebook and save as PNG or SVG. Imported on first use, as matplotlib is."""
 
 import io
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from satsuma.plots.theme import FAINT, INK, PALETTE_CSS, PAPER, RULE, SERIES, standing_alone, themed_svg
+
+DRAWING = threading.RLock()  # matplotlib's settings are of the whole process: one picture at a time
 
 
 class ShownFigure(Figure):
@@ -32,7 +36,12 @@ class ShownFigure(Figure):
     def svg(self) -> str:
         """The picture as a piece of HTML, whose colours are those of the page around it."""
         text = io.StringIO()
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "satsuma"}):
+        with (
+            DRAWING,
+            matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "satsuma"}),
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the page has its own fonts
             super().savefig(text, format="svg", transparent=True, metadata={"Date": None})
         return themed_svg(text.getvalue(), self.title)
 

@@ -40,6 +40,7 @@ TABLE: Mapping[str, str] = MappingProxyType(
         "satsuma.data.arrays": "pixels_to_float",
         "satsuma.data.block": "DataBlock",
         "satsuma.data.blocks": "CategoryBlock RegressionBlock TransformBlock",
+        "satsuma.data.edits": "Edits",
         "satsuma.data.multi_category": "MultiCategoryBlock",
         "satsuma.data.getters": "get_files parent_label RegexLabeller using_attr ColReader ItemGetter",
         "satsuma.data.splitters": "RandomSplitter StratifiedSplitter GrandparentSplitter ParentSplitter IndexSplitter "

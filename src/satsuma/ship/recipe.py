@@ -71,7 +71,9 @@ def changed_fields(value: Any) -> dict[str, Any]:
     found = {}
     for field in dataclasses.fields(value):
         mine = getattr(value, field.name)
-        if field.default is dataclasses.MISSING or not same(mine, field.default):
+        factory: Any = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
+        if default is dataclasses.MISSING or not same(mine, default):
             found[field.name] = mine
     return found
 

@@ -116,6 +116,16 @@ def contents_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) 
     return digest.hexdigest()
 
 
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of the names, formats and values of all weights and statistics."""
+    found = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor):
+            found.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(uint8).numpy().data)
+    return found.hexdigest()
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill the model from a safetensors file of weights.
 

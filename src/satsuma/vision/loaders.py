@@ -40,11 +40,12 @@ class ImageDataLoaders:
     `valid_pct`: share held out, 0..1. `seed`: of the split and of all randomness in loading. `size`: resize to this
     (pixels, or (height, width)); None: to 224, and only where images differ in size. `channels`: 1, 3 or 4.
     `bs`: batch size. `y_block`: what the label is (`CategoryBlock()` unless given). `item_tfms`, `batch_tfms`: as in
-    `DataBlock`; None: `Resize` as `size` says, and `Normalize()` by the training images. `workers`: how many load
-    ahead; None: one a core. `worker_kind`: "threads", "processes" (for transforms that hold Python's lock), or "auto".
-    `cache`: keep in memory each picture's "pixels", decoded, or the "bytes" of its file. `device`: where batches go.
-    `check`: read every file first. `on_unreadable`: "raise", or "skip" to go on without the files that cannot be read.
-    `max_broken`: the share of training files that may break after the check before the run stops (others stand in).
+    `DataBlock`; None: `Resize` as `size` says, and `Normalize()` by the training images. `edits`: a file of edits, or
+    `Edits`, as in `DataBlock`. `workers`: how many load ahead; None: one a core. `worker_kind`: "threads", "processes"
+    (for transforms that hold Python's lock), or "auto". `cache`: keep in memory each picture's "pixels", decoded, or
+    the "bytes" of its file. `device`: where batches go. `check`: read every file first. `on_unreadable`: "raise", or
+    "skip" to go on without the files that cannot be read. `max_broken`: the share of training files that may break
+    after the check before the run stops (others stand in).
     All return `DataLoaders`.
     """
 
@@ -63,6 +64,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -94,6 +96,7 @@ class ImageDataLoaders:
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
         )
         return load(block, root, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
@@ -111,6 +114,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -139,6 +143,7 @@ class ImageDataLoaders:
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
         )
         return load(block, path, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
@@ -157,6 +162,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -179,6 +185,7 @@ class ImageDataLoaders:
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
         )
         source = path if fnames is None else files
         return load(block, source, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
@@ -198,6 +205,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -219,6 +227,7 @@ class ImageDataLoaders:
             y_block=y_block,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
             workers=workers,
             worker_kind=worker_kind,
             cache=cache,
@@ -242,6 +251,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -267,6 +277,7 @@ class ImageDataLoaders:
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
         )
         return load(block, pairs, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
 
@@ -289,6 +300,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -317,6 +329,7 @@ class ImageDataLoaders:
             channels=channels,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
         )
         rows = list(frame.iter_rows(named=True)) if hasattr(frame, "iter_rows") else frame  # polars lists columns
         return load(block, rows, bs, seed, workers, worker_kind, cache, device, check, on_unreadable, max_broken)
@@ -343,6 +356,7 @@ class ImageDataLoaders:
         y_block: Any = None,
         item_tfms: Any = None,
         batch_tfms: Any = None,
+        edits: Any = None,
         workers: int | None = None,
         worker_kind: str = "auto",
         cache: str | None = None,
@@ -373,6 +387,7 @@ class ImageDataLoaders:
             y_block=y_block,
             item_tfms=item_tfms,
             batch_tfms=batch_tfms,
+            edits=edits,
             workers=workers,
             worker_kind=worker_kind,
             cache=cache,
@@ -395,6 +410,7 @@ def image_block(
     channels: int,
     item_tfms: Any,
     batch_tfms: Any,
+    edits: Any,
 ) -> DataBlock:
     """The `DataBlock` of labelled images; `probe`: some of the images, to see whether they differ in size."""
     if size is None and item_tfms is None and len(image_sizes(probe)) > 1:
@@ -408,6 +424,7 @@ def image_block(
         get_y=get_y,
         item_tfms=resize + make_steps(item_tfms).transforms,
         batch_tfms=Normalize() if batch_tfms is None else batch_tfms,
+        edits=edits,
     )
 
 

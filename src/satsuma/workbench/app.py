@@ -1,19 +1,25 @@
 """The workbench as an ASGI application."""
 
+import time
 from collections.abc import Callable
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from satsuma.errors import SatsumaError
 from satsuma.plots.theme import PALETTE_CSS
 from satsuma.workbench.answers import (
     LANGUAGE_COOKIE,
+    Json,
     answer_error,
+    answer_foreseen,
     answer_http,
+    answer_invalid,
     answer_outside,
     answer_too_large,
     answer_waiting,
@@ -22,16 +28,20 @@ from satsuma.workbench.guard import Guard, TooLargeError
 from satsuma.workbench.items import OutsideError
 from satsuma.workbench.jobs import JobError, Waiting
 from satsuma.workbench.pages import ROUTERS
+from satsuma.workbench.picture_cache import PictureCache
 from satsuma.workbench.subjects import Workbench
 from satsuma.workbench.texts import LANGUAGES
+from satsuma.workbench.training import Training
+from satsuma.workbench.watch import Watch
 
 YEAR_S = 365 * 24 * 3600
 
 
 def make_app(bench: Workbench, *, token: str, port: int) -> FastAPI:
     """The application for what is open in `bench`, on 127.0.0.1:`port`, for those who hold `token`."""
-    app = FastAPI(title="Satsuma", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.bench = bench
+    app = FastAPI(title="Satsuma", docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Json)
+    app.state.bench, app.state.watch = bench, Watch()
+    app.state.pictures, app.state.training, app.state.started = PictureCache(), Training(), time.time_ns()
     app.state.pages = Environment(
         loader=PackageLoader("satsuma.workbench"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -47,6 +57,8 @@ def make_app(bench: Workbench, *, token: str, port: int) -> FastAPI:
         OutsideError: answer_outside,
         TooLargeError: answer_too_large,
         HTTPException: answer_http,
+        RequestValidationError: answer_invalid,
+        **dict.fromkeys((SatsumaError, ValueError, OSError, RecursionError), answer_foreseen),
     }
     for kind, answer in answers.items():
         app.add_exception_handler(kind, answer)

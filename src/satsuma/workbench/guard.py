@@ -5,6 +5,8 @@ requests across sites, nor under a name of its own that it has pointed to this m
 """
 
 import hmac
+import logging
+import traceback
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode
 
@@ -32,6 +34,37 @@ class TooLargeError(Exception):
     """A request's body is larger than `MAX_BODY`; the app answers it by `too_large`."""
 
 
+class Exchange:
+    """One request and its answer: what is received is counted, what is sent carries `SAFE_HEADERS`.
+
+    Once the body is too large, what the app answers is dropped, since it may take the error for its own.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive_next, self.send_next = receive, send
+        self.received = 0
+        self.began = self.too_large = False
+
+    async def receive(self) -> Message:
+        message = await self.receive_next()
+        self.received += len(message.get("body", b""))
+        if self.received > MAX_BODY:
+            self.too_large = True
+            raise TooLargeError
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.too_large and (not self.began or message["type"] == "http.response.start"):
+            return
+        if message["type"] == "http.response.start":
+            self.began = True
+            answer = MutableHeaders(scope=message)
+            for name, value in SAFE_HEADERS.items():
+                answer[name] = value
+            answer.setdefault("Cache-Control", "no-store")
+        await self.send_next(message)
+
+
 class Guard:
     """Lets a request through to `app` if its Host, its origin and its token are right; else answers it.
 
@@ -47,41 +80,32 @@ class Guard:
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":  # there are no web sockets here
+            await send({"type": "websocket.close", "code": 1008})
             return
-        headers = Headers(scope=scope)
-
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                for name, value in SAFE_HEADERS.items():
-                    answer[name] = value
-                answer.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        refusal = self.refusal(scope, headers)
+        exchange = Exchange(receive, send)
+        refusal = self.refusal(scope, Headers(scope=scope))
         if refusal is not None:
-            await refusal(scope, receive, send_safely)
+            await refusal(scope, receive, exchange.send)
             return
-        received = 0
-
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY:
-                raise TooLargeError
-            return message
-
-        await self.app(scope, receive_bounded, send_safely)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except Exception as error:  # told here: what is around us answers without the safe headers
+            logging.getLogger("uvicorn.error").error("%s", "".join(traceback.format_exception(error)))
+            if not exchange.began:
+                await failed()(scope, receive, exchange.send)
+        if exchange.too_large and not exchange.began:
+            exchange.too_large = False
+            await too_large()(scope, receive, exchange.send)
 
     def refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """The answer to a request that is not let through; None for one that is."""
-        if headers.get("host", "").lower() not in self.hosts:
+        named = headers.getlist("host")
+        if len(named) != 1 or named[0].lower() not in self.hosts:
             return PlainTextResponse("unknown host: open the workbench by the address that it printed", 421)
         if not self.own_origin(scope, headers):
             return PlainTextResponse("requests from other sites are not answered", 403)
         if length := headers.get("content-length"):
-            if not length.isdigit():
+            if not (length.isascii() and length.isdigit() and len(length) < 20):
                 return PlainTextResponse("Content-Length is not a number", 400)
             if int(length) > MAX_BODY:
                 return too_large()
@@ -94,10 +118,9 @@ class Guard:
 
     def own_origin(self, scope: Scope, headers: Headers) -> bool:
         """Whether a page of ours asks, or the person by the address bar; what changes something must say so."""
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() not in {f"http://{host}" for host in self.hosts}:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin is not None and origin.lower() != f"http://{headers['host'].lower()}":
             return False
-        site = headers.get("sec-fetch-site")
         if scope["method"] not in ("GET", "HEAD"):
             return origin is not None and site in (None, "same-origin")
         return site in (None, "none", "same-origin")
@@ -122,6 +145,10 @@ class Guard:
 
     def is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+
+
+def failed() -> Response:
+    return PlainTextResponse("the workbench failed at this; what went wrong stands where it was started", 500)
 
 
 def too_large() -> Response:

@@ -93,3 +93,18 @@ def whole_picture(dls: "DataLoaders", items: Items, i: int) -> Path | np.ndarray
     if items.root is None or not file.is_relative_to(items.root):
         raise OutsideError(f"{source}: a link to a file outside of the data's folder; it is not shown")
     return file
+
+
+def refuse_outside(dls: "DataLoaders", items: Items, i: int) -> None:
+    """`OutsideError` for a sample whose file is a link out of the data's folder."""
+    if isinstance(source_of(dls, items.half, i), str | Path):
+        whole_picture(dls, items, i)
+
+
+def is_outside(dls: "DataLoaders", items: Items, i: int) -> bool:
+    """Whether a sample's file is a link out of the data's folder."""
+    try:
+        refuse_outside(dls, items, i)
+    except OutsideError:
+        return True
+    return False

@@ -10,6 +10,7 @@ from typing import Any
 
 from satsuma.errors import SatsumaError
 
+PATIENCE_S = 0.1  # what is made sooner is waited for
 FORESEEN = (SatsumaError, ValueError, TypeError, OSError)
 
 
@@ -35,6 +36,7 @@ class Job:
     result: Any = None
     error: str = ""
     since: float = field(default_factory=time.monotonic)
+    ready: threading.Event = field(default_factory=threading.Event)
 
 
 class Jobs:
@@ -57,6 +59,7 @@ class Jobs:
                 job = self.jobs[key] = Job(what, make)
                 self.queue.put(job)
                 self.start()
+        job.ready.wait(PATIENCE_S)
         if job.state == "failed":
             raise JobError(job.error)
         if job.state != "done":
@@ -73,7 +76,8 @@ class Jobs:
             raise JobError(job.error)
         result = make()
         with self.lock:
-            self.jobs[key] = Job("", make, "done", result)
+            self.jobs[key] = made = Job("", make, "done", result)
+            made.ready.set()
         return result
 
     def state(self, key: Any) -> str:
@@ -109,3 +113,4 @@ def run_job(job: Job) -> None:
         ours = isinstance(error, (*FORESEEN, JobError))
         job.error = str(error) if ours and str(error) else "".join(traceback.format_exception_only(error)).strip()
         job.state = "failed"
+    job.ready.set()

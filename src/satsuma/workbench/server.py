@@ -30,6 +30,7 @@ def serve(bench: Workbench, *, port: int = 0, browser: bool = True, say: Callabl
     address = f"http://{LOOPBACK}:{number}/?token={token}"
     say(f"the workbench: {address}")
     say("it answers this machine only; Ctrl-C ends it")
+    threading.Thread(target=warm_up, name="workbench-warm-up", daemon=True).start()  # before it gives way to others
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     if browser:
@@ -38,6 +39,13 @@ def serve(bench: Workbench, *, port: int = 0, browser: bool = True, say: Callabl
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2, lifespan="off"
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def warm_up() -> None:
+    """Load what draws figures, which takes a second or more, so that the first page does not wait for it."""
+    from satsuma.hooks.curves import plot_curves
+
+    plot_curves([1.0, 0.5], [2], [0.7]).svg()
 
 
 def bound_socket(port: int) -> socket.socket:

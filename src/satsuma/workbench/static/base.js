@@ -1,27 +1,36 @@
 // What every page does: change the language, and hold small helpers for the other modules.
 
+const TOLD_MS = 7000;
+let gone = 0;
+
 const chooser = document.getElementById("language");
 chooser.addEventListener("change", async () => {
   await send(`/language/${chooser.value}`);
   location.reload();
 });
 
-/** POST `value` as JSON (or a FormData as it is); the answer as an object. Throws an Error with the server's words. */
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
+/** POST `value` as JSON (or a FormData as it is); the answer as an object. Waits while the
+    server is still making what it needs. Throws an Error with the server's words. */
 export async function send(address, value = {}) {
   const form = value instanceof FormData;
-  const answer = await fetch(address, {
-    method: "POST",
-    headers: form ? {} : { "Content-Type": "application/json" },
-    body: form ? value : JSON.stringify(value),
-  });
-  return read(answer);
+  for (;;) {
+    const answer = await fetch(address, {
+      method: "POST",
+      headers: form ? {} : { "Content-Type": "application/json", Accept: "application/json" },
+      body: form ? value : JSON.stringify(value),
+    });
+    if (answer.status !== 202) return read(answer);
+    await new Promise((later) => setTimeout(later, 700));
+  }
 }
 
 /** GET JSON; waits while the server is still making it. */
 export async function get(address) {
   for (;;) {
     const answer = await fetch(address, { headers: { Accept: "application/json" } });
-    if (answer.status !== 503) return read(answer);
+    if (answer.status !== 202) return read(answer);
     await new Promise((later) => setTimeout(later, 700));
   }
 }
@@ -48,4 +57,6 @@ export function tell(text, tone = "") {
   }
   place.textContent = text;
   place.className = tone;
+  clearTimeout(gone);
+  gone = setTimeout(() => { place.textContent = ""; }, TOLD_MS);
 }

@@ -17,10 +17,15 @@ def texts_of(language: str) -> dict[str, str]:
     return found
 
 
-def translate(language: str, name: str, **values: object) -> str:
+def translate(language: str, name: str, /, **values: object) -> str:
     """The text called `name` in a language, filled in; in English where that language lacks it."""
     text = texts_of(language).get(name) or texts_of("en")[name]
     return text.format(**values) if values else text
+
+
+def texts_for(language: str, beginnings: tuple[str, ...]) -> dict[str, str]:
+    """The texts whose names begin so, for a page's script, with their gaps."""
+    return {name: translate(language, name) for name in texts_of("en") if name.startswith(beginnings)}
 
 
 def chosen_language(cookie: str | None, accepted: str) -> str:

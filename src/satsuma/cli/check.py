@@ -1,0 +1,89 @@
+"""`satsuma check`."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from satsuma.cli.command_file import read_command
+from satsuma.cli.kept_edits import edits_until_now
+from satsuma.cli.train import TrainOptions, told_data
+from satsuma.data.dataloaders import DataLoaders
+from satsuma.errors import UserError
+from satsuma.inspect.fault_page import count_words, write_fault_page
+from satsuma.inspect.faults import KINDS, Faults
+from satsuma.learner.data_faults import find_faults
+from satsuma.learner.learner import Learner
+from satsuma.learner.trained import trained_learner
+
+SHOWN = 5  # faults of each kind
+
+
+def run_check(
+    path: Path,
+    *,
+    label: str | None,
+    label_delim: str,
+    size: int | None,
+    seed: int,
+    model: Path | None,
+    edits: Path | None,
+    strict: bool,
+    as_json: bool,
+    output: Path | None,
+) -> Faults:
+    """Print what seems wrong in the data at `path`; with `strict` exit with 1 if there are leaks across the split."""
+    options = TrainOptions(
+        label=label, label_delim=label_delim, size=size, seed=seed, augment=False, skip_unreadable=True
+    )
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        learn = None if model is None else trained_learner(model)
+        dls = checked_data(path, options, edits, learn, model)
+        faults = find_faults(dls, learn=learn, seed=seed)
+    if output is not None:
+        write_fault_page(output, faults, str(path))
+    if as_json:
+        typer.echo(json.dumps(faults.as_json(), indent=1, ensure_ascii=False))
+    else:
+        print_faults(faults)
+        if output is not None:
+            typer.echo(f"wrote {output}")
+    if strict and faults.leaks:
+        typer.echo(f"satsuma: {count_words(Faults(faults.leaks, ('leak',)))}", err=True)
+        raise typer.Exit(1)
+    return faults
+
+
+def checked_data(
+    path: Path, options: TrainOptions, edits: Path | None, learn: Learner | None, model: Path | None
+) -> DataLoaders:
+    """What lies at `path`, as the learner reads it if there is one: its own data, if it was trained on this path."""
+    if learn is not None and model is not None and edits is None and options.label is None and options.size is None:
+        command = read_command(model)
+        if command is not None and command[0] == path.absolute() and path.exists():
+            return learn.dls
+    data = told_data(path, options, None if edits is None else edits_until_now(edits))
+    if learn is None:
+        return data
+    try:
+        learn.dls = data
+    except ValueError as error:
+        raise UserError(f"{model}: it was trained on other data than {path}: {error}") from error
+    return learn.dls
+
+
+def print_faults(faults: Faults) -> None:
+    """Counts by kind, and the surest of each with their names."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(count_words(faults), markup=False, soft_wrap=True)
+    for kind in KINDS:
+        rows = faults.of(kind)
+        if rows:
+            more = f" (the {SHOWN} surest of {len(rows):,})" if len(rows) > SHOWN else ""
+            console.print(f"\n{KINDS[kind][0]}{more}", style="bold", markup=False)
+            console.print(faults.table(kind, SHOWN))
+    for note in faults.notes:
+        console.print(f"\n{note}", markup=False, soft_wrap=True)
