@@ -68,6 +68,8 @@ from satsuma.hooks.progress import Progress as Progress
 from satsuma.hooks.recorder import Recorder as Recorder
 from satsuma.inspect.activation_stats import ActivationStats as ActivationStats
 from satsuma.inspect.cleaner import ImageClassifierCleaner as ImageClassifierCleaner
+from satsuma.inspect.faults import Fault as Fault
+from satsuma.inspect.faults import Faults as Faults
 from satsuma.inspect.heat_map import heat_map as heat_map
 from satsuma.inspect.interpretation import ClassificationInterpretation as ClassificationInterpretation
 from satsuma.inspect.interpretation import Interpretation as Interpretation
@@ -75,8 +77,6 @@ from satsuma.inspect.journal import Journal as Journal
 from satsuma.inspect.model_graph import model_graph as model_graph
 from satsuma.inspect.model_table import model_table as model_table
 from satsuma.inspect.predictions import Predictions as Predictions
-from satsuma.inspect.faults import Fault as Fault
-from satsuma.inspect.faults import Faults as Faults
 from satsuma.learner.data_faults import find_faults as find_faults
 from satsuma.learner.learner import Learner as Learner
 from satsuma.learner.tta import TTA as TTA

@@ -23,7 +23,15 @@ from satsuma.workbench.traits import Traits, traits_of
 
 router = APIRouter()
 LARGEST_PAGE = 500
-SCRIPT_WORDS = ("clean_", "told_", "again_", "half_", "wait", "order_", "view_")  # how texts for the page's script begin
+SCRIPT_WORDS = (
+    "clean_",
+    "told_",
+    "again_",
+    "half_",
+    "wait",
+    "order_",
+    "view_",
+)  # how texts for the page's script begin
 
 
 class EditAsked(BaseModel):
