@@ -152,8 +152,8 @@ def watched(bench: Bench, data: Path, runs: Path, epochs: int, told: list[Watche
     told.append(watcher)
 
 
-def page_times(bench: Bench, name: str) -> Iterator[tuple[str, float, float]]:
-    """Each page's median and longest milliseconds, once what it waits for is made."""
+def page_times(bench: Bench, name: str) -> Iterator[tuple[str, float, float, float]]:
+    """Each page's milliseconds, once what it waits for is made: median, longest, and of the processor's time."""
     addresses = ["/runs", *(f"/open/{name}/{page}" for page in PAGES), f"/open/{name}/picture/1/7?side=128"]
     for address in addresses:
         ready = time.monotonic() + 300
@@ -165,20 +165,42 @@ def page_times(bench: Bench, name: str) -> Iterator[tuple[str, float, float]]:
             time.sleep(0.2)
         if status == 404:
             continue
-        taken = []
+        taken, worked = [], bench.worked_s()
         for _ in range(ASKED):
             begun = time.perf_counter()
             bench.ask(address, "text/html")
             taken.append((time.perf_counter() - begun) * 1000)
-        yield address.replace(f"/open/{name}", ""), statistics.median(taken), max(taken)
+        worked_ms = (bench.worked_s() - worked) * 1000 / ASKED
+        yield address.replace(f"/open/{name}", ""), statistics.median(taken), max(taken), worked_ms
+
+
+def compare_training(bench: Bench, data: Path, runs: Path, epochs: int, rounds: int) -> None:
+    told: list[Watcher] = []
+    under_requests = f"watched, and {AT_ONCE} requests at once every {BURST_S:.0f} s"
+    contestants: dict[str, Callable[[], object]] = {
+        "alone": partial(train, data, runs, epochs),
+        "watched by a page": partial(watched, bench, data, runs, epochs, told, bursts=False),
+        under_requests: partial(watched, bench, data, runs, epochs, told, bursts=True),
+    }
+    print_ratios(f"training {epochs} epochs", interleaved(contestants, rounds), "alone")
+    failed = [fault for watcher in told for fault in watcher.failed]
+    print(f"\n{sum(len(watcher.taken) for watcher in told):,} requests, {len(failed)} without an answer {failed[:3]}")
+    for bursts, what in ((False, "watched"), (True, "under requests")):
+        taken = sorted(1000 * s for watcher in told if watcher.bursts == bursts for s in watcher.taken)
+        shares = [100 * watcher.share for watcher in told if watcher.bursts == bursts][1:]
+        print(
+            f"{what}: answers in {statistics.median(taken):.0f} ms (median), {taken[-1]:.0f} ms (longest); "
+            f"the workbench worked for {statistics.median(shares):.1f}% of a core's time"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two rounds of one epoch on 2,000 pictures")
+    parser.add_argument("--quick", action="store_true", help="two rounds on 2,000 pictures")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=("training", "pages"))
     given = parser.parse_args()
-    n, epochs, rounds = (2_000, 1, 2) if given.quick else (N, 3, given.rounds)
+    n, epochs, rounds = (2_000, 5, 2) if given.quick else (N, 3, given.rounds)
     print(machine())
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as at_end:
         data, runs = Path(temporary) / "pictures", Path(temporary) / "runs"
@@ -187,28 +209,12 @@ def main() -> None:
         folder = train(data, runs, 1)
         bench = Bench(runs)
         at_end.callback(bench.end)
-        told: list[Watcher] = []
-        contestants: dict[str, Callable[[], object]] = {
-            "alone": partial(train, data, runs, epochs),
-            "watched by a page": partial(watched, bench, data, runs, epochs, told, bursts=False),
-            f"watched, and {AT_ONCE} requests at once every {BURST_S:.0f} s": partial(
-                watched, bench, data, runs, epochs, told, bursts=True
-            ),
-        }
-        print_ratios(f"training {epochs} epochs on {n:,} pictures", interleaved(contestants, rounds), "alone")
-        failed = [fault for watcher in told for fault in watcher.failed]
-        print(
-            f"\n{sum(len(watcher.taken) for watcher in told):,} requests answered, {len(failed)} refused {failed[:3]}"
-        )
-        for bursts in (False, True):
-            shares = [100 * watcher.share for watcher in told if watcher.bursts == bursts][1:]
-            what = "with the bursts" if bursts else "watched"
-            taken = sorted(1000 * s for watcher in told if watcher.bursts == bursts for s in watcher.taken)
-            print(f"{what}: answers in {statistics.median(taken):.0f} ms (median), {taken[-1]:.0f} ms (longest)")
-            print(f"{what}, the workbench worked for {statistics.median(shares):.1f}% of a core's time")
-        print("\n| page | median ms | longest ms |\n|---|---|---|")
-        for page, median, longest in page_times(bench, folder.name):
-            print(f"| {page} | {median:.0f} | {longest:.0f} |", flush=True)
+        if given.only != "pages":
+            compare_training(bench, data, runs, epochs, rounds)
+        if given.only != "training":
+            print("\n| page | median ms | longest ms | processor ms |\n|---|---|---|---|")
+            for page, median, longest, worked in page_times(bench, folder.name):
+                print(f"| {page} | {median:.0f} | {longest:.0f} | {worked:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

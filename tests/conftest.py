@@ -32,3 +32,13 @@ def shared_data(name: str) -> Path:
 def shared_data_fixture():
     """`shared_data` for tests, which cannot import this file."""
     return shared_data
+
+
+def no_script(*_: object) -> None:
+    """In the place of `write_script`."""
+
+
+@pytest.fixture
+def no_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit leaves no scripts in its run's folder: writing them takes longer than most of these models train."""
+    monkeypatch.setattr("satsuma.learner.scripts.write_script", no_script)

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from satsuma.cli.main import main
+from satsuma.hooks.recorder import Recorder
+from satsuma.learner.learner import Learner
 
 COLORS = {"red": (190, 10, 10), "blue": (10, 10, 190)}
 
@@ -41,6 +43,25 @@ def satsuma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return Result(code, captured.out, captured.err)
 
     return run
+
+
+class NoFigure:
+    """A figure that is saved nowhere."""
+
+    def savefig(self, *_: object, **__: object) -> None:
+        pass
+
+
+def no_figure(*_: object) -> NoFigure:
+    return NoFigure()
+
+
+@pytest.fixture
+def model_only(monkeypatch: pytest.MonkeyPatch, no_scripts: None) -> None:
+    """A run writes no script, plots or report: that takes longer than training, and few tests look at them."""
+    monkeypatch.setattr(Learner, "report", lambda learn, path: path)
+    for name in ("plot_loss", "plot_lr", "plot_metrics"):
+        monkeypatch.setattr(Recorder, name, no_figure)
 
 
 Painter = Callable[..., Image.Image]

@@ -10,6 +10,7 @@ from satsuma.hooks.recorder import Recorder
 from satsuma.learner.resuming import ResumePoints
 
 FAST = ("--epochs", "2", "--lr", "0.01", "--batch-size", "8", "--workers", "0", "--name", "run")
+pytestmark = pytest.mark.usefixtures("model_only")
 
 
 class CutOffError(Exception):

@@ -9,6 +9,8 @@ import torch
 import satsuma as sm
 from satsuma.cli.train import memory_in_command_words
 
+pytestmark = pytest.mark.usefixtures("model_only")
+
 
 def test_auto_is_found_said_and_kept(satsuma, colors: Path, tmp_path: Path) -> None:
     result = satsuma("train", colors, "--epochs", "1", "--lr", "0.01", "--batch-size", "auto")

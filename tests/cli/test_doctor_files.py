@@ -14,6 +14,8 @@ from satsuma.ship.model_file import DIGEST, KEY, digest_of_text
 from satsuma.train.checkpoint import CONTENTS_DIGEST
 from satsuma.train.resume_file import write_state
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 N, D = 23, 3
 X = np.random.default_rng(0).normal(size=(N, D)).astype(np.float32)
 LABELS = np.array(["cat", "dög"])[(X[:, 0] > 0).astype(int)]

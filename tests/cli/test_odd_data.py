@@ -11,6 +11,7 @@ from satsuma.cli.train import build_learner
 from satsuma.learner.learner import Learner
 
 FAST = ("--epochs", "1", "--lr", "0.01", "--batch-size", "8")
+pytestmark = pytest.mark.usefixtures("model_only")
 
 
 @pytest.fixture

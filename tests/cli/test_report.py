@@ -5,6 +5,8 @@ import torch
 
 import satsuma as sm
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 X = torch.randn(23, 7, generator=torch.Generator().manual_seed(0))
 
 

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("model_only")
+
 
 def test_show_walks_through_data_and_draws_a_batch(satsuma, colors: Path, tmp_path: Path) -> None:
     result = satsuma("show", colors, "-o", "pictures/b.png")

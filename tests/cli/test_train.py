@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 FAST = ("--epochs", "2", "--lr", "0.01", "--batch-size", "8")
+model_only = pytest.mark.usefixtures("model_only")
 
 
 def test_a_folder_of_classes_becomes_a_run_with_a_model_that_predicts(satsuma, colors: Path, tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_a_folder_of_classes_becomes_a_run_with_a_model_that_predicts(satsuma, c
     assert all(abs(sum(row["probabilities"].values()) - 1) < 1e-4 for row in rows)
 
 
+@model_only
 def test_the_same_command_gives_the_same_model(satsuma, colors: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert satsuma("train", colors, *FAST, "--name", name).code == 0
@@ -51,6 +53,7 @@ def test_the_same_command_gives_the_same_model(satsuma, colors: Path, tmp_path: 
     assert (tmp_path / "runs" / "three" / "checkpoints" / "last.safetensors").read_bytes() != one
 
 
+@model_only
 def test_a_second_run_gets_the_next_number_and_a_taken_name_is_refused(satsuma, colors: Path, tmp_path: Path) -> None:
     satsuma("train", colors, *FAST)
     satsuma("train", colors, *FAST)
@@ -60,6 +63,7 @@ def test_a_second_run_gets_the_next_number_and_a_taken_name_is_refused(satsuma, 
     assert "exists already" in refused.err
 
 
+@model_only
 @pytest.mark.parametrize("valid", ["valid", "val", "test"])
 def test_train_and_valid_folders_are_the_split(satsuma, colors: Path, tmp_path: Path, valid: str) -> None:
     data = tmp_path / "split"
@@ -73,6 +77,7 @@ def test_train_and_valid_folders_are_the_split(satsuma, colors: Path, tmp_path: 
     assert "20 train, 10 valid samples" in result.out
 
 
+@model_only
 def test_names_with_numbers_tell_the_label(satsuma, picture, tmp_path: Path) -> None:
     (tmp_path / "flat").mkdir()
     for name in ("red", "blue"):
@@ -84,6 +89,7 @@ def test_names_with_numbers_tell_the_label(satsuma, picture, tmp_path: Path) -> 
     assert "2 classes: b, r" in told.out
 
 
+@model_only
 def test_a_csv_says_files_labels_and_split(satsuma, colors: Path, tmp_path: Path) -> None:
     files = sorted(colors.rglob("*.png"))
     rows = [f"{f.relative_to(colors)},{f.parent.name},{i % 5 == 0}" for i, f in enumerate(files)]
@@ -97,6 +103,7 @@ def test_a_csv_says_files_labels_and_split(satsuma, colors: Path, tmp_path: Path
     assert "did you mean 'label'?" in unknown.err
 
 
+@model_only
 def test_a_column_of_numbers_is_regressed(satsuma, colors: Path) -> None:
     files = sorted(colors.rglob("*.png"))
     rows = [f"{f.relative_to(colors)},{0.5 + (f.parent.name == 'red')}" for f in files]
@@ -125,6 +132,7 @@ def test_wrong_paths_are_told_in_one_line_without_a_traceback(satsuma, colors: P
         assert "Traceback" not in result.err
 
 
+@model_only
 def test_unreadable_files_are_listed_with_reasons_and_skipped_if_asked(satsuma, colors: Path) -> None:
     (colors / "red" / "text.jpg").write_text("not an image")
     (colors / "blue" / "zero.png").write_bytes(b"")
@@ -174,6 +182,7 @@ def test_debug_shows_the_traceback(satsuma) -> None:
     assert "Traceback" in satsuma("train", "nowhere", "--debug").err
 
 
+@model_only
 def test_lr_find_prints_suggestions_and_writes_a_plot(satsuma, colors: Path, tmp_path: Path) -> None:
     result = satsuma("lr-find", colors, "--batch-size", "4")
     assert result.code == 0, result.err
@@ -183,6 +192,7 @@ def test_lr_find_prints_suggestions_and_writes_a_plot(satsuma, colors: Path, tmp
     assert "(valley)" in trained.out
 
 
+@model_only
 def test_early_stop_says_why(satsuma, colors: Path) -> None:
     result = satsuma("train", colors, "--epochs", "30", "--lr", "0.02", "--batch-size", "6", "--early-stop", "1")
     assert result.code == 0

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from satsuma.nn.squeezenet import squeezenet1_1
 
 FAST = ("--epochs", "1", "--batch-size", "8", "--size", "72", "--precision", "float32")
+pytestmark = pytest.mark.usefixtures("model_only")
 
 
 @pytest.fixture

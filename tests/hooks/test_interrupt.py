@@ -11,6 +11,8 @@ from satsuma.hooks.interrupt import INTERRUPTED, StopOnInterrupt
 from satsuma.optim.schedules import constant
 from satsuma.train.run import Run
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 
 def make_run():
     model = torch.nn.Linear(1, 1)

@@ -6,6 +6,8 @@ import torch
 import satsuma as sm
 from satsuma.hooks.stop_request import STOP_FILE, StopOnRequest
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 
 def learner(run_dir, hooks=()):
     x = torch.randn(53, 7, generator=torch.Generator().manual_seed(0))

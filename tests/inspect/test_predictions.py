@@ -15,6 +15,8 @@ from satsuma.inspect import predictions as home
 from satsuma.inspect.predictions import Predictions, predictions_of
 from satsuma.train.checkpoint import save_tensors
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 G = torch.Generator().manual_seed(0)
 X = torch.randn(53, 7, generator=G)
 LABELS = [["ant", "bee", "cat"][i] for i in X[:, :3].argmax(1).tolist()]

@@ -13,6 +13,8 @@ import satsuma as sm
 from satsuma.learner.beginnings import first_weights, loaders_in_turn, note_begin
 from satsuma.train.checkpoint import weights_digest
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 X = torch.randn(53, 7, generator=torch.Generator().manual_seed(0))
 Y = X[:, :3].argmax(1)
 

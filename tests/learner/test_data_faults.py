@@ -61,7 +61,7 @@ def learn(planted: tuple[sm.DataLoaders, set[tuple[str, int]], np.ndarray]) -> s
 
 
 def test_wrong_labels_without_a_model(planted: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("satsuma.learner.fold_fits.SAMPLES_SEEN", 1500)
+    monkeypatch.setattr("satsuma.learner.fold_fits.SAMPLES_SEEN", 1200)
     dls, wrong, true = planted
     found = sm.find_faults(dls, folds=2, kinds=["label"])
     assert precision(found, wrong) >= 0.9

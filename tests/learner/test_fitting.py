@@ -207,6 +207,7 @@ def test_a_loop_of_ones_own():
     assert torch.equal(weights(fitted.model), weights(opened.model))
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_without_validation_data_everything_works(tmp_path, capsys):
     data = make_data(valid_pct=0)
     learn = sm.Learner(data, make_model(), metrics=sm.accuracy, run_dir=tmp_path / "run")
@@ -264,6 +265,7 @@ def rows_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_a_rate_too_high_is_told_with_step_and_items_and_no_work_is_lost(tmp_path):
     learn = make_learner(opt_func=sm.SGD, run_dir=tmp_path / "läuft")
     learn.fit(1, 0.1)
@@ -320,6 +322,7 @@ def test_nan_in_the_data_names_the_file():
     )
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_a_hook_that_fails_leaves_whole_files(tmp_path):
     class Fail(sm.Hook):
         def on_epoch(self, run, row):
@@ -354,6 +357,7 @@ def test_a_run_is_a_folder_of_plain_files(tmp_path):
     learn.load(folder / "checkpoints" / "last")
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_two_runs_do_not_mix_in_one_folder(tmp_path):
     make_learner(run_dir=tmp_path / "run").fit(1)
     before = (tmp_path / "run" / "history.jsonl").read_bytes()

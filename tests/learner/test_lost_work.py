@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 import satsuma as sm
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 N, D, K, BS = 53, 7, 3, 11
 X = torch.randn(N, D, generator=torch.Generator().manual_seed(0))
 Y = X[:, :K].argmax(1)

@@ -7,6 +7,8 @@ from torch import nn
 import satsuma as sm
 from satsuma.train.gradient_norms import gradient_norms, norms_text
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 N, D, K, BS = 44, 7, 3, 11  # four steps an epoch
 PLACE = 17  # the sample that breaks the network
 X = torch.randn(N, D, generator=torch.Generator().manual_seed(0))

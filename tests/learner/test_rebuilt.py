@@ -16,6 +16,8 @@ from satsuma.learner.beginnings import first_weights, loaders_in_turn, run_name
 from satsuma.learner.rebuilt import rebuilt_learner
 from satsuma.learner.recording import learner_recipe
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 SIDE = 20
 
 

@@ -15,6 +15,8 @@ from torch import nn
 import satsuma as sm
 from satsuma.ship.recipe import from_recipe
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 X = torch.randn(53, 7, generator=torch.Generator().manual_seed(0))
 Y = X[:, :3].argmax(1)
 

@@ -42,6 +42,7 @@ def test_many_who_ask_do_not_see_each_other(tmp_path):
     assert not any(found)
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_a_run_trains_during_its_fit_and_not_after(tmp_path):
     folder, seen = tmp_path / "run", []
 

@@ -242,6 +242,7 @@ def test_recipe_and_peel_are_honest(tmp_path):
     assert "micro became 8" in (tmp_path / "late" / "train.txt").read_text()
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_a_resumed_run_goes_on_in_the_slices_it_had(tmp_path):
     class Stop(sm.Hook):
         def on_step(self, run, row):

@@ -29,7 +29,7 @@ TORCHRUN += ["--monitor-interval", "0.1"]
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def under_torchrun(folder: Path, *jobs: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+def under_torchrun(folder: Path, *jobs: str, restarts: int) -> subprocess.CompletedProcess[str]:
     """Do the jobs in two processes."""
     command = [*TORCHRUN, "--max-restarts", str(restarts), str(WORKER), str(folder), *jobs]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENV, check=False)
@@ -37,22 +37,18 @@ def under_torchrun(folder: Path, *jobs: str, restarts: int = 0) -> subprocess.Co
 
 @pytest.fixture(scope="module", name="two")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Two starts of torchrun: runs in two processes, two of them cut off; then a death, and going on with runs."""
+    """One start of torchrun: a death, going on with runs of one process, and runs in two, two of them cut off."""
     folder = tmp_path_factory.mktemp("together")
-    jobs = ("float64", "float32", "micro", "summed", "fsdp", "stopped", "diverged", "batch_norm")
-    jobs += ("begin_two", "begin_fsdp")
-    first = under_torchrun(folder, *jobs)
-    assert first.returncode == 0, first.stderr[-3000:]
     for name in ("one", "one_fsdp"):
         together.begun(folder / name)
-    for name in ("two", "fsdp"):  # each is gone on with by one process, and a copy of it by two
-        copy = folder / f"{name}_again"
-        subprocess.run(["cp", "-r", str(folder / name), str(copy)], check=True)
-    later = ("killed", "go_on_one", "go_on_one_fsdp", "go_on_two_again", "go_on_fsdp_again")
-    second = under_torchrun(folder, *later, restarts=2)
-    assert second.returncode == 0, second.stderr[-3000:]
-    found = {name: torch.load(folder / f"{name}.pt", weights_only=False) for name in (*jobs, *later)}
-    return {**found, "folder": folder, "log": second.stderr}
+    # the death comes first: the processes that are started again do all that follows, and once
+    jobs = ("killed", "go_on_one", "go_on_one_fsdp", "begin_two", "begin_fsdp")
+    jobs += ("float64", "float32", "micro", "summed", "fsdp", "stopped", "diverged", "batch_norm")
+    jobs += ("go_on_two_again", "go_on_fsdp_again")  # copies: the runs themselves are gone on with by one process
+    done = under_torchrun(folder, *jobs, restarts=1)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = {name: torch.load(folder / f"{name}.pt", weights_only=False) for name in jobs}
+    return {**found, "folder": folder, "log": done.stderr}
 
 
 @pytest.fixture(scope="module", name="one")

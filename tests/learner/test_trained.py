@@ -11,6 +11,10 @@ from satsuma.learner.trained import trained_learner, weights_file
 from satsuma.train.checkpoint import load_weights
 
 
+def no_script(*_):
+    """In the place of what is written into the run's folder at the end."""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of two epochs on drawn pictures; its learner, and its folder."""
@@ -22,7 +26,9 @@ def run(tmp_path_factory):
             Image.fromarray(pixels).save(folder / "data" / name / f"{i}.png")
     data = sm.ImageDataLoaders.from_folder(folder / "data", valid_pct=0.3, bs=7)
     learn = sm.Learner(data, "small_cnn", metrics=sm.accuracy, progress=False, run_dir=folder / "run", device="cpu")
-    learn.fit(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("satsuma.learner.scripts.write_script", no_script)
+        learn.fit(2)
     return learn, folder / "run"
 
 

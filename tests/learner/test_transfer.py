@@ -10,6 +10,8 @@ from torch import nn
 
 import satsuma as sm
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 N, D, K, BS = 53, 7, 3, 11
 
 

@@ -16,6 +16,8 @@ import satsuma as sm
 from satsuma.vision.lighting import LUMA
 from satsuma.vision.normalize import IMAGENET_MEAN, IMAGENET_STD
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 SIZE = 40
 
 

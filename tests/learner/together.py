@@ -1,9 +1,10 @@
 """What processes under torchrun do for test_together.py, and what one process does to compare with.
 
-`python together.py FOLDER JOB...`: each job writes FOLDER/JOB.pt from process 0.
+`python together.py FOLDER JOB...`: each job writes FOLDER/JOB.pt from process 0. A run that a job begins is copied.
 """
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -177,3 +178,6 @@ if __name__ == "__main__":
         found = together.job(each, Path(sys.argv[1]))
         if place.rank == 0:
             torch.save(found, Path(sys.argv[1]) / f"{each}.pt")
+            if each.startswith("begin_"):
+                run = Path(sys.argv[1]) / each.removeprefix("begin_")
+                shutil.copytree(run, run.with_name(f"{run.name}_again"))

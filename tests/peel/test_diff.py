@@ -14,6 +14,8 @@ import satsuma as sm
 from satsuma.errors import UserError
 from satsuma.peel.diff import compare_runs, diff_table, diff_texts
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 
 def make_run(folder: Path, *, lr: float = 0.01, epochs: int = 2, **options: Any) -> Path:
     generator = torch.Generator().manual_seed(3)

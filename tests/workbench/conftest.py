@@ -73,7 +73,7 @@ class Browser:
     def sent(self, address: str, value: Any = None) -> Any:
         """As `send`, once what it needs is made."""
         end = time.monotonic() + LONGEST_S
-        while (answer := self.send(address, value)).status_code == 503 and time.monotonic() < end:
+        while (answer := self.send(address, value)).status_code == 202 and time.monotonic() < end:
             time.sleep(0.02)
         return answer
 

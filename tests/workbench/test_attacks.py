@@ -113,7 +113,7 @@ def routes(app: Any) -> list[tuple[str, str, Any]]:
 
 def assert_safe(answer: Answer, what: str) -> None:
     """No failure of ours, no secret, all the safe headers, and no header of the attacker's."""
-    assert answer.status < 500 or (answer.status == 503 and b"waiting" in answer.body), f"{what}: {answer.body[:300]!r}"
+    assert answer.status < 500, f"{what}: {answer.body[:300]!r}"
     assert SECRET.encode() not in answer.body, what
     assert b"root:x:0" not in answer.body, what
     assert {name: answer.headers.get(name.lower()) for name in SAFE_HEADERS} == SAFE_HEADERS, what

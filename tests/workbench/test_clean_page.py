@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -304,3 +305,40 @@ def test_a_page_looks_at_its_own_samples_only(cleaner: Any, monkeypatch: pytest.
     monkeypatch.setattr("satsuma.workbench.pages.clean.row_of", row_of)
     cleaner.json(f"{DATA}/items?size=5&page=3")
     assert len(looked) == 5
+
+
+def test_training_begins_without_a_shell_and_its_page_is_told(
+    cleaner: Any, shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+
+    class Process:
+        def __init__(self, command: list[str], **how: Any) -> None:
+            begun.append((command, how))
+
+        def poll(self) -> None:
+            return None
+
+    monkeypatch.setattr("satsuma.workbench.training.subprocess.Popen", Process)
+    cleaner.send(f"{DATA}/edit", EDIT)
+    assert cleaner.send("/open/shapes/again").json()["state"] == "runs"
+    ((command, how),) = begun
+    assert command[:3] == [sys.executable, "-m", "satsuma"]
+    assert command[3:] == [
+        "train",
+        str(shapes),
+        "--edits",
+        "shapes-edits.jsonl",
+        "--name",
+        "shapes-1",
+        "--runs-dir",
+        "runs",
+    ]
+    assert not how.get("shell")
+    assert cleaner.json("/open/shapes/again")["address"] is None
+    (Path("runs") / "shapes-1").mkdir()
+    (Path("runs") / "shapes-1" / "recipe.json").write_text("{}")
+    assert cleaner.json("/open/shapes/again")["address"] == "/open/shapes-1/run"
+    refused = cleaner.send("/open/shapes/again")
+    assert refused.status_code == 409
+    assert "shapes-1" in refused.json()["error"]

@@ -108,24 +108,26 @@ def test_what_is_set_is_seen_at_once(page: Any, origin: str) -> None:
     page.goto(f"{origin}/open/shapes-1/augment")
     wait_for(page, "#pictures img", 12)
     assert page.get_by_label("Training image (1 to 45)").input_value() == "1"
-    page.select_option("#add", "Zoom")
+    page.select_option("#add", "RandomBlur")
     page.click("#add-form button")
-    page.locator("input[id$=-p]").focus()
+    blur = page.locator("fieldset.step", has_text="RandomBlur")
+    blur.locator("input[id$=-p]").focus()
     page.keyboard.press("End")
-    shown_when(page, "sm.Zoom(p=1.0)")
+    shown_when(page, "sm.RandomBlur(p=1.0)")
     before = page.locator("#pictures img").nth(5).get_attribute("src")
-    page.locator("input[id$=min_zoom]").focus()
+    blur.locator("input[id$=min_sigma]").focus()
     page.keyboard.press("End")  # beyond the largest, which goes along
-    shown_when(page, "sm.Zoom(min_zoom=4.0, max_zoom=4.0, p=1.0)")
+    shown_when(page, "sm.RandomBlur(max_sigma=10.0, min_sigma=10.0, p=1.0)")
     assert page.locator("#pictures img").nth(5).get_attribute("src") != before
-    assert page.locator("input[id$=max_zoom]").input_value() == "4"
-    kept(page, "augment-zoomed")
-    page.get_by_role("checkbox", name="Zoom").uncheck()
-    gone_when(page, "sm.Zoom")
-    page.get_by_role("checkbox", name="Zoom").check()
-    shown_when(page, "sm.Zoom")
+    assert blur.locator("input[id$=max_sigma]").input_value() == "10"
+    kept(page, "augment-blurred")
+    blur.get_by_role("checkbox", name="Blur").uncheck()
+    gone_when(page, "RandomBlur")
+    blur.get_by_role("checkbox", name="Blur").check()
+    shown_when(page, "RandomBlur")
     page.click("#reset")
-    gone_when(page, "sm.Zoom")
+    gone_when(page, "RandomBlur")
+    assert blur.count() == 0
 
 
 def shown_when(page: Any, text: str) -> None:
@@ -134,4 +136,8 @@ def shown_when(page: Any, text: str) -> None:
 
 
 def gone_when(page: Any, text: str) -> None:
-    page.locator("#code", has_not_text=text).wait_for()
+    """Until the code does not hold `text` any more."""
+    end = time.monotonic() + WAIT_MS / 1000
+    while text in page.inner_text("#code") and time.monotonic() < end:
+        page.wait_for_timeout(20)
+    assert text not in page.inner_text("#code")

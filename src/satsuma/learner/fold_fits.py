@@ -42,7 +42,7 @@ def small_network_answers(
     found = np.zeros((len(labels), classes))
     for number in range(folds):
         learnt, asked = fold != number, fold == number
-        bs = 128 if learnt.sum() >= 4096 else 32 if learnt.sum() >= 512 else 8
+        bs = 128 if learnt.sum() >= 4096 else 32 if learnt.sum() >= 256 else 8
         dls = DataLoaders.from_arrays(
             pictures[learnt], codes[learnt], valid=(pictures[asked], codes[asked]), bs=bs, seed=seed, drop_last=True
         )
