@@ -148,3 +148,22 @@ def test_a_torn_journal_is_told(satsuma, colors: Path, journal: Journal) -> None
         result = satsuma("edits", journal.file)
     assert result.code == 0
     assert "mine.jsonl:6: the last line was cut off" in result.err
+
+
+def test_nothing_that_is_read_is_written_over(satsuma, colors: Path, journal: Journal, tmp_path: Path) -> None:
+    before = journal.file.read_bytes()
+    onto = satsuma("edits", journal.file, "--data", colors, "--csv", journal.file)
+    assert onto.code == 1
+    assert "that is the file of edits" in onto.err
+    assert journal.file.read_bytes() == before
+    picture = (colors / "red/1.png").read_bytes()
+    assert "is a file of the data" in satsuma("edits", journal.file, "--data", colors, "--csv", "colors/red/1.png").err
+    assert (colors / "red/1.png").read_bytes() == picture
+    table = tmp_path / "labels.csv"
+    rows = [f"colors/{'red' if i % 2 else 'blue'}/{i // 2}.png,{'red' if i % 2 else 'blue'}" for i in range(16)]
+    table.write_text("\n".join(["file,label", *rows, ""]))
+    given = table.read_bytes()
+    result = satsuma("edits", journal.file, "--data", table, "--label", "label", "--csv", "labels.csv")
+    assert result.code == 1
+    assert "labels.csv: is a file of the data" in result.err
+    assert table.read_bytes() == given

@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,3 +261,27 @@ def test_any_steps_come_to_the_edits_that_were_not_taken_back(tmp_path_factory, 
         warnings.simplefilter("error")
         assert Journal(file).now() == journal.now()
         assert journal.edits() == (read_edits(file) if file.exists() else Edits())
+
+
+@pytest.mark.parametrize("of", [True, 0, -1, 1.0, "1"])
+def test_what_is_no_id_is_refused_and_the_file_stays_whole(tmp_path: Path, of: object) -> None:
+    journal = Journal(tmp_path / "edits.jsonl", who=7)  # type: ignore[arg-type]
+    journal.exclude("1.png")
+    with pytest.raises(ValueError, match="undo of the id of an edit, a whole number above 0"):
+        journal.undo(of)  # type: ignore[arg-type]
+    assert [line.who for line in Journal(journal.file).history()] == ["7"]
+    assert journal.undo(np.int64(1)) is not None  # type: ignore[arg-type]
+    assert len(Journal(journal.file)) == 0
+
+
+def test_half_a_character_is_no_label_but_the_name_of_any_file_is(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "edits.jsonl")
+    with pytest.raises(ValueError, match=r"a label is text, .* got '\\ud800'"):
+        journal.relabel("1.png", "\ud800")
+    journal.relabel("1.png", os.fsdecode(b"caf\xe9"))
+    assert Journal(journal.file).edits().labels == {"1.png": os.fsdecode(b"caf\xe9")}
+
+
+def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder, expected a file of edits"):
+        Journal(tmp_path)

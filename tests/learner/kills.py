@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # torch reads it, for nearly two seconds, with the first optimiser: here once, not in every copy
 from tests.peel.recipes import RECIPES
 
 from satsuma.hooks.recorder import Recorder

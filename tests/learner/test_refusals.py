@@ -81,6 +81,7 @@ def test_training_only_transforms_stay_out_of_model_files(tmp_path) -> None:
     torch.testing.assert_close(loaded.predict(pictures[3]).probabilities, learn.predict(pictures[3]).probabilities)
 
 
+@pytest.mark.usefixtures("no_scripts")
 def test_in_a_run_folder_export_and_report_go_there_and_the_folder_loads(dls, tmp_path) -> None:
     learn = made(dls, run_dir=tmp_path / "run")
     learn.fit(1)

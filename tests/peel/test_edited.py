@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.peel.digits import picture_folder
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import saved
 from torch import nn
 
@@ -24,12 +24,6 @@ EDITS = sm.Edits(
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def runners():
-    yield
-    close_runners()
 
 
 @pytest.fixture(scope="module")

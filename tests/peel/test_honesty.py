@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.peel.recipes import RECIPES
-from tests.peel.run_script import Result, close_runners, run_script
+from tests.peel.run_script import Result, run_script
 from tests.peel.trained import PROJECT, assert_reproduces, saved, train_and_peel
 
 import satsuma
@@ -116,9 +116,7 @@ def planted(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """The recipe with the package as it is."""
-    found = train_and_peel(RECIPES[RECIPE], tmp_path_factory.mktemp("plain"))
-    yield found
-    close_runners()
+    return train_and_peel(RECIPES[RECIPE], tmp_path_factory.mktemp("plain"))
 
 
 def without_result(text):

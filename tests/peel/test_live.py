@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import assert_reproduces, saved
 from torch.nn import functional as F
 
@@ -20,12 +20,6 @@ from satsuma.peel.live import live_definition
 HEAD = "import functools\nimport random\n\nimport numpy as np\nimport torch\nfrom torch import nn\n"
 HEAD += "from torch.nn import functional as F\n\n"
 PLAIN = "def loss(o, t):\n    return F.cross_entropy(o, t) * {}\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runners():
-    yield
-    close_runners()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tests.peel.recipes import DEPTHS, EITHER, RECIPES, REFUSED, SAME
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import (
     assert_reproduces,
     attributes_of_torch,
@@ -33,9 +33,8 @@ DURING += [("early_stopping", "torch"), ("simple_net_3_or_7", "torch"), ("own_mo
 
 
 @pytest.fixture(scope="module", autouse=True)
-def interpreters():
+def folders():
     yield
-    close_runners()
     shutil.rmtree(scratch(), ignore_errors=True)
     scratch.cache_clear()
     trained.cache_clear()

@@ -9,16 +9,10 @@ from PIL import Image
 from tests.peel import yours
 from tests.peel.digits import picture_folder
 from tests.peel.recipes import learner
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import assert_reproduces, ruff, saved
 
 import satsuma as sm
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreters():
-    yield
-    close_runners()
 
 
 def odd_files(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.peel.digits import pictures
 from tests.peel.recipes import DEPTHS, arrays, learner
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import assert_reproduces, ruff, saved
 from torch import nn
 
@@ -20,12 +20,6 @@ import satsuma as sm
 from satsuma.errors import PeelError
 
 N = 90
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreters():
-    yield
-    close_runners()
 
 
 def settings_of(loss: str, **values: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
-from tests.peel.run_script import close_runners, run_script
+from tests.peel.run_script import run_script
 from tests.peel.trained import assert_reproduces, saved
 from torch import nn
 from torch.nn import functional as F
@@ -22,12 +22,6 @@ from satsuma.peel.trim import trim
 
 N = 90
 CUT = functools.partial(sm.mlp, (12, 7, 3), dropout=0.2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreters():
-    yield
-    close_runners()
 
 
 def script_of(learn, trimmed=True):

@@ -53,24 +53,46 @@ def image_data(folder, **options):
 # --- the same answers in a process that knows nothing of the training ---------------------------------------------
 
 ASK = """
-import json, sys, torch, satsuma as sm
-predictor = sm.load_learner(sys.argv[1], device="cpu")
-items = json.loads(sys.argv[2])
-answers = predictor.predict_batch([torch.tensor(i) for i in items] if sys.argv[3] == "arrays" else items)
-loaded = [m for m in sys.modules if m.startswith(("satsuma.learner", "satsuma.train.fit", "satsuma.hooks"))]
-print(json.dumps([loaded, [a.label for a in answers], [a.probabilities.tolist() for a in answers]]))
+import json, os, sys, torch, satsuma as sm
+
+load = sm.load_learner  # reads what loading takes, once
+
+
+def answer(path, items, kind):
+    predictor = load(path, device="cpu")
+    answers = predictor.predict_batch([torch.tensor(i) for i in items] if kind == "arrays" else items)
+    loaded = [m for m in sys.modules if m.startswith(("satsuma.learner", "satsuma.train.fit", "satsuma.hooks"))]
+    print(json.dumps([loaded, [a.label for a in answers], [a.probabilities.tolist() for a in answers]]), flush=True)
+
+
+for line in sys.stdin:
+    if (child := os.fork()) == 0:
+        answer(*json.loads(line))
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("no answer")
 """
 
 
-def asked_elsewhere(path, items, kind):
-    """Labels and probabilities of `items` by a new process that only has the file."""
-    command = [sys.executable, "-c", ASK, str(path), json.dumps(items), kind]
+@pytest.fixture(scope="module")
+def elsewhere():
+    """Asks for labels and probabilities of items by a process that only has the file: each a copy of one that waits."""
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums over other threads round differently
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **threads})
-    assert done.returncode == 0, done.stderr
-    loaded, labels, probabilities = json.loads(done.stdout)
-    assert loaded == []
-    return labels, probabilities
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    waiting = subprocess.Popen([sys.executable, "-c", ASK], env={**os.environ, **threads}, **pipes)
+
+    def asked(path, items, kind):
+        waiting.stdin.write(json.dumps([str(path), items, kind]) + "\n")
+        waiting.stdin.flush()
+        line = waiting.stdout.readline()
+        assert line, "the process that answers ended: its error stands above"
+        loaded, labels, probabilities = json.loads(line)
+        assert loaded == []
+        return labels, probabilities
+
+    yield asked
+    waiting.stdin.close()
+    waiting.wait(timeout=60)
 
 
 def my_loss(outputs, targets):
@@ -91,25 +113,25 @@ LEARNERS = {
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_arrays_are_answered_elsewhere_bit_for_bit(name, tmp_path):
+def test_arrays_are_answered_elsewhere_bit_for_bit(name, elsewhere, tmp_path):
     learn = LEARNERS[name]()
     learn.fit(1, 0.05)
     path = learn.export(tmp_path / "modell-ü.safetensors")
     mine = learn.predictor().predict_batch(list(torch.tensor(X[:5])))
-    labels, probabilities = asked_elsewhere(path, X[:5].tolist(), "arrays")
+    labels, probabilities = elsewhere(path, X[:5].tolist(), "arrays")
     assert labels == [a.label for a in mine]
     assert probabilities == [a.probabilities.tolist() for a in mine]
 
 
 @pytest.mark.parametrize("arch", ["small_cnn", "resnet18"])
-def test_pictures_are_answered_elsewhere_bit_for_bit(arch, pictures, tmp_path):
+def test_pictures_are_answered_elsewhere_bit_for_bit(arch, elsewhere, pictures, tmp_path):
     """Decoding, Resize, Normalize, the layout of kernels and the precision of training all come along."""
     learn = quiet(image_data(pictures), arch)
     learn.fit(1, 0.01)
     path = learn.export(tmp_path / "model.safetensors")
     files = [str(f) for f in sm.get_image_files(pictures)]
     mine = learn.predictor().predict_batch(files)
-    labels, probabilities = asked_elsewhere(path, files, "files")
+    labels, probabilities = elsewhere(path, files, "files")
     assert labels == [a.label for a in mine]
     assert set(labels) <= {"böse", "gut"}
     assert probabilities == [a.probabilities.tolist() for a in mine]

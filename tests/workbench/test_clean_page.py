@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from satsuma.errors import UserError
+from satsuma.inspect.faults import Fault, Faults
 from satsuma.inspect.journal import Journal
+from satsuma.workbench.subjects import Subject
 from satsuma.workbench.training import Training, last_lines
 
 RUN, DATA = "/open/shapes-1/clean", "/open/shapes/clean"
@@ -68,13 +70,19 @@ def test_the_least_certain_come_first(browser: Any) -> None:
     assert [row["i"] for row in rows] == np.argsort(clear[:, -1] - clear[:, -2], kind="stable").tolist()
 
 
-def test_suspected_labels_come_first_with_what_they_may_be(browser: Any) -> None:
+def test_suspected_labels_come_first_with_what_they_may_be(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     browser.page(RUN)
+    keys = browser.bench.subject("shapes-1").items(0).keys
+    suspected = tuple(
+        Fault(kind="label", key=keys[i], name="", half="train", score=score, reason="why", suggestion="pole")
+        for i, score in ((7, 0.9), (3, 0.8))
+    )
+    monkeypatch.setattr(Subject, "faults", lambda self: Faults(suspected))
     rows = browser.json(f"{RUN}/items?order=suggested&size=60")["items"]
-    suspected = [fault.suggestion for fault in browser.bench.subject("shapes-1").faults().of("label")]
-    assert [row["hint"] for row in rows[: len(suspected)]] == suspected
-    assert len(rows) == 60
-    assert not any("hint" in row for row in rows[len(suspected) :])
+    assert [(row["i"], row["hint"], row["why"]) for row in rows[:2]] == [(7, "pole", "why"), (3, "pole", "why")]
+    assert len({row["number"] for row in rows}) == 60
+    assert not any("hint" in row for row in rows[2:])
+    assert browser.json(f"{RUN}/items?order=suggested&half=1&size=60")["total"] == 15
 
 
 def test_pages_of_an_index_hold_every_sample_once(cleaner: Any) -> None:
@@ -271,7 +279,9 @@ def test_training_again_needs_edits(cleaner: Any) -> None:
     assert cleaner.json("/open/shapes/again")["state"] == "none"
 
 
-def test_one_training_at_a_time_and_its_error_is_shown(tmp_path: Path) -> None:
+def test_one_training_at_a_time_and_its_error_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "import sys, time; time.sleep(0.5); sys.exit(f'no data at {sys.argv[2]}')"
+    monkeypatch.setattr("satsuma.workbench.training.COMMAND", (sys.executable, "-c", told))
     training = Training()
     assert training.state()["state"] == "none"
     folder = training.start(["train", str(tmp_path / "nothing")], tmp_path / "runs", "pets-3")
@@ -283,7 +293,7 @@ def test_one_training_at_a_time_and_its_error_is_shown(tmp_path: Path) -> None:
     state = training.state()
     assert state["state"] == "failed"
     assert not state["begun"]
-    assert "nothing" in str(state["said"])
+    assert str(state["said"]) == f"no data at {tmp_path / 'nothing'}"
 
 
 def test_the_last_lines_are_what_a_terminal_would_show(tmp_path: Path) -> None:

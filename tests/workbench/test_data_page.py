@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from satsuma.learner.data_faults import find_faults
+from satsuma.workbench.subjects import Subject
+
 HERE = "/open/shapes-1/data"
 HOSTILE = "<b>box"
 HOSTILE_FILE = "<img src=x onerror=alert(1)>.png"
@@ -115,6 +118,7 @@ def planted(
 ) -> Any:
     """Data whose validation half holds a picture that is in training too; their edits go into the test's folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Subject, "faults", lambda self: find_faults(self.dls(), kinds=("leak", "twin"), progress=False))
     for half, files in (("train", range(2, 14)), ("valid", range(14, 20))):
         for name in ("bar", "pole"):
             folder = tmp_path / "shapes" / half / name

@@ -1,7 +1,7 @@
 """`satsuma check`."""
 
 import contextlib
-import json
+import os
 import sys
 from pathlib import Path
 
@@ -36,6 +36,8 @@ def run_check(
     output: Path | None,
 ) -> Faults:
     """Print what seems wrong in the data at `path`; with `strict` exit with 1 if there are leaks across the split."""
+    if output is not None:
+        refuse_page(output, path, edits)
     options = TrainOptions(
         label=label, label_delim=label_delim, size=size, seed=seed, augment=False, skip_unreadable=True
     )
@@ -43,18 +45,26 @@ def run_check(
         learn = None if model is None else trained_learner(model)
         dls = checked_data(path, options, edits, learn, model)
         faults = find_faults(dls, learn=learn, seed=seed)
-    if output is not None:
-        write_fault_page(output, faults, str(path))
     if as_json:
-        typer.echo(json.dumps(faults.as_json(), indent=1, ensure_ascii=False))
+        typer.echo(faults.json_text(sys.stdout.encoding or "utf-8"))
     else:
         print_faults(faults)
-        if output is not None:
-            typer.echo(f"wrote {output}")
+    if output is not None:  # last: whatever becomes of it, what was found is told
+        write_fault_page(output, faults, str(path))
+        typer.echo(f"wrote {output}", err=as_json)
     if strict and faults.leaks:
         typer.echo(f"satsuma: {count_words(Faults(faults.leaks, ('leak',)))}", err=True)
         raise typer.Exit(1)
     return faults
+
+
+def refuse_page(output: Path, *read: Path | None) -> None:
+    """Raise, before the long search, for a page that cannot be written there or would be written over what is read."""
+    if os.path.isdir(output):
+        raise UserError(f"--output {output}: is a folder; give the name of a file in it, such as {output / 'faults.html'}")
+    for file in filter(None, read):
+        if os.path.realpath(file) == os.path.realpath(output):
+            raise UserError(f"--output {output}: that is what is read, and it stays as it is; give another name")
 
 
 def checked_data(

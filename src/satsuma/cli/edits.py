@@ -1,5 +1,6 @@
 """`satsuma edits`."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def run_edits(
     wanted = [name for name, given in (("--csv", csv), ("--apply", copy)) if given is not None]
     if wanted and data is None:
         raise UserError(f"{' and '.join(wanted)}: of which data? Give --data, the folder or csv file of the edits")
+    if csv is not None and os.path.realpath(csv) == os.path.realpath(file):
+        raise UserError(f"--csv {csv}: that is the file of edits, which stays as it is; give another name")
     if not wanted:
         print_edits(file, lines)
     if data is None:
@@ -96,7 +99,7 @@ def print_edits(file: Path, lines: list[EditLine]) -> None:
     if found:
         console.print(table)
     rest = f", {undone} undone" if undone else ""
-    console.print(f"{file}: {len(found)} edits in force{rest}", markup=False)
+    console.print(f"{file}: {len(found)} edit{'s' * (len(found) != 1)} in force{rest}", markup=False)
 
 
 def told_edit(line: EditLine) -> str:

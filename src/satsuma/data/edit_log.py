@@ -169,10 +169,19 @@ def is_label(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return len(value) <= MOST_LABELS and all(is_label(v) and not isinstance(v, tuple | list) for v in value)
     if isinstance(value, str):
-        return 0 < len(value) <= LONGEST_TEXT
+        return 0 < len(value) <= LONGEST_TEXT and is_writable(value)
     if isinstance(value, bool) or value is None:
         return isinstance(value, bool)
     return isinstance(value, int | float) and abs(value) < 2**63 and math.isfinite(value)
+
+
+def is_writable(text: str) -> bool:
+    """Whether a text can stand in a file or be a file's name: half a character, which JSON can spell, cannot."""
+    try:
+        text.encode("utf-8", "surrogateescape")  # names of files that are not UTF-8 have such escapes
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def cut_short(value: Any) -> str:

@@ -61,8 +61,10 @@ class ActivationStats(Hook):
         sums = summed_output(module, output)
         if sums is None:
             return
-        self.kinds.setdefault(name, type(module).__name__)
         layers = self.waiting.setdefault(run.step + 1, {})
+        if name in layers and layers[name].units != sums.units:
+            name = f"{name} ({sums.units} units)"  # one layer that stands in two places of the model, as a shared ReLU
+        self.kinds.setdefault(name, type(module).__name__)
         if name in layers:  # another slice of the batch, or a layer that is called twice
             layers[name].add(sums)
         else:
@@ -128,7 +130,8 @@ class ActivationStats(Hook):
         relus = {row.name for row in self.last.rows if row.dead is not None}
         dead = {
             labels[name]: [
-                next((len(r.dead or ()) / r.units for r in e.rows if r.name == name), 0.0) for e in self.epochs
+                next((len(r.dead) / r.units for r in e.rows if r.name == name and r.dead is not None), 0.0)
+                for e in self.epochs
             ]
             for name in labels
             if name in relus

@@ -123,7 +123,10 @@ class OutputSums:
         self.numbers += other.numbers
         self.sums = self.sums + other.sums
         if self.alive is not None and other.alive is not None:
-            self.alive = self.alive | other.alive
+            alike = len(self.alive) == len(other.alive)  # of sequences, the units may be places, of which each has some
+            self.alive = self.alive | other.alive if alike else None
+        else:
+            self.alive = None
 
     def row(self, name: str, kind: str) -> ActivationRow:
         """The sums as shares and means."""

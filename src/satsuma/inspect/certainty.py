@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from satsuma.errors import nearest
 from satsuma.inspect.predictions import Predictions
 from satsuma.inspect.tables import ShownTable
 
@@ -141,8 +142,6 @@ def threshold_row(
 
 def class_place(found: Predictions, label: str) -> int:
     """The place of a class in the vocabulary. `ValueError` that suggests the nearest for one that there is not."""
-    from satsuma.errors import nearest
-
     if str(label) not in found.vocab:
         raise ValueError(f"there is no class {label!r}: {nearest(str(label), found.vocab)}")
     return found.vocab.index(str(label))

@@ -119,11 +119,21 @@ def cell(label: Any, delim: str) -> str:
 def labels_csv(dls: "DataLoaders", file: str | Path) -> int:
     """Write the corrected labels: a row of file, label, split ("train", "valid") and original label for each item.
 
-    Items that are left out have no row. Gives the number of rows.
+    Items that are left out have no row. Gives the number of rows. Raises `ValueError` for a file of the data itself.
     """
+    refuse_own_file(dls, Path(file))
     rows = [(item.file, item.label, item.half, item.original) for item in labelled_items(dls)]
     write_table(Path(file), COLUMNS, rows)
     return len(rows)
+
+
+def refuse_own_file(dls: "DataLoaders", file: Path) -> None:
+    """Raise for a file to write that is the data's table, or one that their folder holds already."""
+    if not isinstance(dls.source, str | Path):
+        return
+    there, data = Path(os.path.realpath(file)), Path(os.path.realpath(dls.source))
+    if there == data or (data in there.parents and there.exists()):
+        raise ValueError(f"{file}: is a file of the data, {dls.source}, which stay as they are; give another name")
 
 
 def write_table(file: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -1,19 +1,19 @@
 """From what the searches find to rows for people: places become names, numbers become sentences."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from satsuma.data.edits import HALVES
 from satsuma.inspect.faults import Fault
 from satsuma.inspect.imbalance import small_classes
 from satsuma.inspect.label_faults import LabelCandidates
 from satsuma.inspect.odd_pictures import OddPicture, size_words
 from satsuma.inspect.outliers import Outlier
 from satsuma.inspect.picture_facts import PictureFacts
-from satsuma.inspect.twins import TwinPair, exact_twins
-from satsuma.inspect.whole_data import HALVES, WholeData
-
-HALF_WORDS = ("training", "validation")
+from satsuma.inspect.twins import SURE, TwinPair, exact_twins
+from satsuma.inspect.whole_data import WholeData
 
 
 def fault_row(data: WholeData, place: int, kind: str, score: float, reason: str, suggestion: str = "") -> Fault:
@@ -61,12 +61,13 @@ def pair_row(data: WholeData, kind: str, twin: TwinPair, facts: Sequence[Picture
             if len(sizes) > 1
             else "encoded anew or nearly the same"
         )
-        said = f"the same picture, {how}; difference {twin.distance:.1%}"
+        sure = "the same picture" if twin.distance <= SURE else "perhaps the same picture"
+        said = f"{sure}, {how}; difference {twin.distance:.1%}"
     labels = data.label_text(a), data.label_text(b)
     said += f"; labelled {labels[1]} here and {labels[0]} there" if labels[0] != labels[1] else ""
     row = fault_row(data, b, kind, twin.score, said)
-    return Fault(
-        **{name: getattr(row, name) for name in ("kind", "key", "name", "half", "score", "reason", "label", "index")},
+    return replace(
+        row,
         other=data.keys[a],
         other_name=data.names[a],
         other_half=HALVES[data.half[a]],
@@ -104,7 +105,7 @@ def imbalance_rows(data: WholeData) -> list[Fault]:
     rows = []
     for small in small_classes(data.labels[data.half == 0], data.vocab):
         samples = "1 training sample" if small.count == 1 else f"{small.count} training samples"
-        said = f"{samples or 'none'}; the median class has {small.median:.0f}"
+        said = f"{samples}; the median class has {small.median:.0f}"
         rows.append(
             Fault(
                 kind="imbalance",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from satsuma.data.checks import on_one_line
+from satsuma.data.edits import HALVES
 from satsuma.inspect.faults import KINDS, Fault, Faults
 from satsuma.inspect.samples import picture_of, thumbnail
 from satsuma.plots.theme import escaped
@@ -113,4 +114,4 @@ def picture_source(dls: "DataLoaders | None", name: str, half: str, index: int) 
     """A file as it lies there; else the sample as the model sees it."""
     if Path(name).is_file() or dls is None or index < 0:
         return name
-    return picture_of(dls, ("train", "valid").index(half), index)
+    return picture_of(dls, HALVES.index(half), index)

@@ -1,6 +1,7 @@
 """What seems wrong in a data set, as ranked tables: `Fault` and `Faults`."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 KINDS = {
     "leak": (
         "The same picture in training and validation",
-        "The model has seen these answers: the validation result flatters it. Keep each in one half only.",
+        "Where two are the same, the model has seen the answer and the result flatters it: keep one of them.",
     ),
     "label": (
         "Labels that may be wrong",
@@ -106,8 +107,17 @@ class Faults:
         """Write them as JSON."""
         path = Path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+        write_whole(path, (self.json_text() + "\n").encode())
         return path
+
+    def json_text(self, encoding: str = "utf-8") -> str:
+        """`as_json` as text. What `encoding` has no bytes for is escaped, so that every key can be read from it."""
+        text = json.dumps(self.as_json(), indent=1, ensure_ascii=False)
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            return json.dumps(self.as_json(), indent=1)
+        return text
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the pictures, as JSON has it."""
@@ -123,7 +133,7 @@ class Faults:
                 raise ValueError(f"format {held['format']!r}, expected {FORMAT}")
             rows = tuple(fault_from(row) for row in held["faults"])
             return cls(rows, tuple(map(str, held["counts"])), tuple(map(str, held["notes"])))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             told = f"no {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{file}: not a file of Faults.save: {told}") from error
 
@@ -152,6 +162,8 @@ def fault_from(row: Any) -> Fault:
         value = row.get(f.name, f.default)
         if isinstance(value, bool) or not isinstance(value, kinds[str(getattr(f.type, "__name__", f.type))]):  # type: ignore[arg-type]
             raise ValueError(f"{f.name} is {value!r}")
+    if not math.isfinite(row["score"]):
+        raise ValueError(f"score is {row['score']}")
     unknown = set(row) - {f.name for f in fields(Fault)}
     if unknown or row["kind"] not in KINDS:
         raise ValueError(f"unknown: {', '.join(sorted(unknown)) or row['kind']}")

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from satsuma.data.checks import warn_user
 from satsuma.data.edit_log import (
     LONGEST_LINE,
@@ -79,6 +81,8 @@ class Journal:
         self.done: list[int] = []  # ids of the edits in force, the newest last
         self.undone: list[int] = []  # of those that were undone since the last edit
         self.value: Edits | None = None
+        if os.path.isdir(self.file):
+            raise ValueError(f"{self.file}: is a folder, expected a file of edits, such as edits.jsonl")
         with self.guard:
             self.catch_up()
 
@@ -165,12 +169,14 @@ class Journal:
         if problem := edit_problem(action, to):
             raise ValueError(f"{self.file}: {key}: {problem}")
         was = label_value(was)
-        made = EditLine(0, "", who or self.who, action, key, was if is_label(was) else None, to, str(why))
+        made = EditLine(0, "", str(who or self.who), action, key, was if is_label(was) else None, to, str(why))
         return self.append(made, self.changes)
 
     def turn(self, action: str, of: int | None, who: str | None) -> EditLine | None:
         """Add an `undo` or `redo`; gives the edit that it is of."""
-        made = EditLine(0, "", who or self.who, action, of=of or 0)
+        if of is not None and (isinstance(of, bool) or not isinstance(of, int | np.integer) or of < 1):
+            raise ValueError(f"{self.file}: {action} of the id of an edit, a whole number above 0, got {of!r}")
+        made = EditLine(0, "", str(who or self.who), action, of=int(of or 0))
         added = self.append(made, self.turned)
         return None if added is None else self.by_id[added.of]
 

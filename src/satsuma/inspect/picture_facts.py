@@ -19,16 +19,7 @@ import numpy as np
 from satsuma.data.checks import file_problem
 from satsuma.vision.image import digest_of, open_photo
 
-LEVELS = (
-    8,
-    12,
-    14,
-    16,
-    20,
-    24,
-    28,
-    32,
-)  # sides in pixels at which structure is kept; a picture has those up to its own size
+LEVELS = (8, 12, 14, 16, 20, 24, 28, 32)  # sides in pixels at which structure is kept, up to the picture's own
 WAVES = 8  # coefficients a side
 LOOKED_SIDE = 128  # pixels of the shorter side at which light and sharpness are measured
 AT_ONCE = 512

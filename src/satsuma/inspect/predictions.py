@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from satsuma.data.checks import warn_user
-from satsuma.data.edits import keys_of
+from satsuma.data.edits import HALVES, keys_of
 from satsuma.inspect.answers import Answers, read_answers
 from satsuma.inspect.provenance import maker_digest
 from satsuma.inspect.samples import sample_names
@@ -20,11 +20,16 @@ from satsuma.train.checkpoint import read_tensors, save_tensors, weights_digest
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
 
-HALVES = ("train", "valid")  # what loaders 0 and 1 are called
 MOST_FEATURES = 2**28  # numbers of features that are kept; 1 GiB
 ARRAYS = ("outputs", "targets", "decided", "losses", "features")
 ONE_AT_A_TIME = threading.Lock()  # of several threads that ask at once, one computes and the others read
 FORMAT = "1"  # of the file; another one's is not read
+SHARED = {"outputs": (2, "f"), "losses": (1, "f"), "features": (2, "f")}  # of each array: dimensions, NumPy's kind
+EXPECTED = {
+    "category": {"targets": (1, "i"), "decided": (1, "i")},
+    "multi": {"targets": (2, "b"), "decided": (2, "b")},
+    "regression": {"targets": (2, "f"), "decided": (2, "f")},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +107,37 @@ class Predictions:
             arrays = {name: tensors[name].clone().numpy() if name in tensors else None for name in ARRAYS}
             plain = {name: noted[name] for name in ("kind", "digest", "half", "made_by")}
             found = cls(**texts, **arrays, **plain)  # type: ignore[arg-type]
-            lengths = {len(part) for part in (found.names, found.keys, *arrays.values()) if part is not None}
-            if len(lengths) != 1:
-                raise ValueError(f"its parts differ in length: {sorted(lengths)}")
-        except (KeyError, TypeError, ValueError) as error:
+            refuse_unfit(found)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{file}: no whole file of predictions ({error}); compute them anew") from error
         return found
+
+
+def refuse_unfit(found: Predictions) -> None:
+    """Raise `ValueError` where the parts are not what `Predictions` says of them, as in a file from elsewhere."""
+    shapes = EXPECTED.get(found.kind)
+    if shapes is None:
+        raise ValueError(f"its kind is {found.kind!r}, expected one of {', '.join(EXPECTED)}")
+    for name, (ndim, kind) in (shapes | SHARED).items():
+        array = getattr(found, name)
+        if name == "features" and array is None:
+            continue
+        if array is None or array.ndim != ndim or array.dtype.kind != kind:
+            got = "missing" if array is None else f"{list(array.shape)} of {array.dtype}"
+            raise ValueError(f"its {name} are {got}")
+    arrays = [array for name in ARRAYS if (array := getattr(found, name)) is not None]
+    lengths = {len(part) for part in (found.names, found.keys, *arrays)}
+    if len(lengths) != 1:
+        raise ValueError(f"its parts differ in length: {sorted(lengths)}")
+    columns = {a.shape[1] for a in (found.outputs, found.targets, found.decided) if a.ndim == 2}
+    if found.kind != "regression":
+        columns.add(len(found.vocab))
+    if len(columns) != 1:
+        raise ValueError(f"its outputs, targets and classes differ in number: {sorted(columns)}")
+    if found.kind == "category" and len(found):
+        numbers = np.concatenate([found.targets, found.decided])
+        if numbers.min() < 0 or numbers.max() >= len(found.vocab):
+            raise ValueError(f"its classes are numbered {numbers.min()}..{numbers.max()}, and {len(found.vocab)} named")
 
 
 def text_bytes(texts: tuple[str, ...]) -> np.ndarray:

@@ -30,7 +30,7 @@ def slice_values(by: Any, found: Predictions, items: Sequence[Any] | None) -> tu
     """
     n = len(found)
     if isinstance(by, str):
-        if items is not None and has_column(items, by):
+        if items is not None and by in item_columns(items):
             return by, [column_value(item, by) for item in items]
         if by == "folder":
             return by, [os.path.basename(os.path.dirname(name)) or NOTHING for name in found.names]
@@ -56,11 +56,7 @@ def item_columns(items: Sequence[Any] | None) -> list[str]:
     return [str(name) for name in getattr(first, "_fields", ())]
 
 
-def has_column(items: Sequence[Any], name: str) -> bool:
-    return name in item_columns(items)
-
-
-def sliced(name: str, values: Sequence[Any], bins: int) -> list[tuple[str, np.ndarray]]:
+def sliced(values: Sequence[Any], bins: int) -> list[tuple[str, np.ndarray]]:
     """The slices: what each is called, and which samples [N] are in it; many different numbers as `bins` ranges."""
     numbers = as_floats(values)
     if numbers is not None and len(np.unique(numbers[~np.isnan(numbers)])) > MOST_VALUES:
@@ -94,7 +90,7 @@ def slice_table(found: Predictions, by: Any, items: Sequence[Any] | None, bins: 
     if bins < 2:
         raise ValueError(f"by_slice: bins is 2 or more, got {bins}")
     name, values = slice_values(by, found, items)
-    parts = [(text, mask) for text, mask in sliced(name, values, bins) if int(mask.sum()) >= max(least, 1)]
+    parts = [(text, mask) for text, mask in sliced(values, bins) if int(mask.sum()) >= max(least, 1)]
     rows = [slice_row(found, text, mask) for text, mask in parts]
     regression = found.kind == "regression"
     rows.sort(key=lambda row: -row[3] if regression else row[2])

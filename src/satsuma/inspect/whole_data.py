@@ -10,7 +10,7 @@ import torch
 
 from satsuma.data.arrays import ArrayDataset
 from satsuma.data.blocks import CategoryBlock
-from satsuma.data.edits import keys_of
+from satsuma.data.edits import HALVES, keys_of
 from satsuma.data.getters import as_python
 from satsuma.data.multi_category import MultiCategoryBlock
 from satsuma.data.samples import Samples, get_value
@@ -19,8 +19,6 @@ from satsuma.vision.blocks import ImageBlock
 
 if TYPE_CHECKING:
     from satsuma.data.dataloaders import DataLoaders
-
-HALVES = ("train", "valid")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Subset
 
 from satsuma.data.blocks import CategoryBlock
 from satsuma.data.multi_category import label_text
@@ -14,6 +13,8 @@ from satsuma.inspect.activations import Activations, activations
 from satsuma.inspect.heat_map import HeatPicture, heat_map
 from satsuma.inspect.model_graph import ModelGraph, model_graph
 from satsuma.inspect.model_table import ModelTable, model_table
+from satsuma.inspect.samples import picture_bytes, sample_batch
+from satsuma.learner.features import refuse_stale
 
 if TYPE_CHECKING:
     from satsuma.learner.learner import Learner
@@ -23,8 +24,7 @@ def inputs_of(learn: "Learner", item: Any, ds_idx: int) -> tuple[Tensor, ...]:
     """The inputs [1 ...] of sample number `item` of a loader, or of an item of the user's, as validation sees them."""
     if isinstance(item, bool) or not isinstance(item, int | np.integer):
         return learn.predictor().inputs([item])
-    loader = learn.loader(None, ds_idx)
-    n, place = len(loader.dataset), int(item)
+    n, place = len(learn.loader(None, ds_idx).dataset), int(item)
     if not -n <= place < n:
         raise ValueError(f"there is no sample {place}: the loader {ds_idx} has {n:,} (0 to {n - 1})")
     return first_samples(learn, ds_idx, [place % n])
@@ -32,23 +32,14 @@ def inputs_of(learn: "Learner", item: Any, ds_idx: int) -> tuple[Tensor, ...]:
 
 def first_samples(learn: "Learner", ds_idx: int, places: list[int]) -> tuple[Tensor, ...]:
     """The inputs of these samples of a loader, each [B ...], on the learner's device."""
-    loader = learn.loader(None, ds_idx)
-    dataset: Any = Subset(loader.dataset, places)
-    batch = loader.new(dataset, batch_size=len(places)).one_batch()
-    parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
-    return tuple(part.to(learn.device) for part in parts[: learn.dls.n_inp])
+    refuse_stale(learn)
+    return sample_batch(learn.dls, ds_idx, places)[: learn.dls.n_inp]
 
 
 def some_inputs(learn: "Learner", n: int) -> tuple[Tensor, ...]:
     """Up to `n` samples of the validation data, or of the training data where nothing is held out."""
     ds_idx = 0 if learn.dls.valid is None else 1
     return first_samples(learn, ds_idx, list(range(min(n, len(learn.dls[ds_idx].dataset)))))
-
-
-def pixels_of(learn: "Learner", x: Tensor) -> np.ndarray:
-    """An input [C H W] as the model sees it, normalisation undone: uint8 [H W 3]."""
-    picture = (as_picture(undone(learn.dls, x)) * 255).round().astype(np.uint8)
-    return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, 2)
 
 
 def learner_heat(
@@ -64,7 +55,7 @@ def learner_heat(
     chosen = int(scores.argmax()) if wanted is None else wanted
     vocab = learn.dls.vocab
     names = label_text(vocab[chosen]) if chosen < len(vocab) and len(scores) == len(vocab) else f"output {chosen}"
-    return HeatPicture(pixels_of(learn, inputs[0][0]), heat, said, f"where it sees {names}")
+    return HeatPicture(picture_bytes(as_picture(undone(learn.dls, inputs[0][0]))), heat, said, f"where it sees {names}")
 
 
 def answer(learn: "Learner", inputs: tuple[Tensor, ...]) -> tuple[Tensor, str]:

@@ -53,7 +53,7 @@ def faults_html(learn: "Learner", seen: Interpretation | None) -> str:
         )
     found = find_faults(learn.dls, kinds=CHEAP, progress=False)
     if doubts(seen):
-        note = "labels: of the validation data alone, by this model; satsuma check judges all of them"
+        note = "Labels: only those of the validation data were judged, by this model; satsuma check judges all of them"
         rows = ranked([*found.rows, *label_doubts(seen)])
         found = replace(found, rows=rows, looked=(*found.looked, "label"), notes=(*found.notes, note))
     return found.html(SHOWN_FAULTS)

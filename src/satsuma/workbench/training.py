@@ -10,6 +10,7 @@ from pathlib import Path
 
 from satsuma.errors import UserError
 
+COMMAND = (sys.executable, "-m", "satsuma")
 TAIL = 6000  # bytes of the log that are looked at
 LINES = 12
 NUMBERED = re.compile(r"-\d+$")
@@ -33,7 +34,7 @@ class Training:
             if self.process is not None and self.process.poll() is None:
                 raise UserError(f"{self.folder.name} is being trained; wait for its end, or stop it on its page")
             name = free_name(runs_dir, base)
-            command = [sys.executable, "-m", "satsuma", *arguments, "--name", name]
+            command = [*COMMAND, *arguments, "--name", name]
             if "--runs-dir" not in arguments:
                 command += ["--runs-dir", str(runs_dir)]
             self.folder, self.log = runs_dir / name, runs_dir / f"{name}.log"
