@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -16,6 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # no deadlines: these machines are noisy
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: no collection of garbage need go through torch and all tests again."""
+    gc.collect()
+    gc.freeze()
+
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -56,6 +56,17 @@ def test_json_is_all_of_the_output_and_the_page_is_written(satsuma: Command, pho
     assert "data:image/jpeg" in (tmp_path / "faults.html").read_text()
 
 
+def test_where_no_page_can_be_written_is_told_before_the_search(
+    satsuma: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satsuma.cli.check.find_faults", None)
+    assert "photos: is a folder; give the name of a file in it" in satsuma("check", photos, "-o", "photos").err
+    (tmp_path / "edits.jsonl").write_text("")
+    result = satsuma("check", photos, "--edits", "edits.jsonl", "-o", "edits.jsonl")
+    assert "edits.jsonl: that is what is read" in result.err
+    assert (tmp_path / "edits.jsonl").read_text() == ""
+
+
 def test_a_file_that_cannot_be_read_is_told_and_the_rest_is_checked(satsuma: Command, photos: Path) -> None:
     (photos / "train/dog/broken.jpg").write_bytes(b"")
     result = satsuma("check", photos)

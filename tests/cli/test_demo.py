@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 
-def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path: Path, request) -> None:
+
+@pytest.mark.usefixtures("model_only")
+def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path: Path) -> None:
     result = satsuma("demo")
     assert result.code == 0, result.err
     folder = tmp_path / "satsuma-demo"
@@ -20,6 +23,5 @@ def test_the_demo_trains_saves_predicts_and_says_what_is_next(satsuma, tmp_path:
     assert opened.split()[:2] == ["open", "satsuma-demo/runs/digits-1"]
     for command in (predict, show, peel):
         assert satsuma(*command.split()).code == 0
-    request.getfixturevalue("model_only")
     again = satsuma("demo", "--epochs", "1")
     assert "digits-2" in again.out

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from satsuma.cli.kept_edits import edits_until_now
+from satsuma.errors import UserError
 from satsuma.hooks.recorder import Recorder
 from satsuma.inspect.journal import Journal
 from satsuma.ship.recipe import from_recipe
@@ -154,7 +156,7 @@ def test_nothing_that_is_read_is_written_over(satsuma, colors: Path, journal: Jo
     before = journal.file.read_bytes()
     onto = satsuma("edits", journal.file, "--data", colors, "--csv", journal.file)
     assert onto.code == 1
-    assert "that is the file of edits" in onto.err
+    assert "is the file of edits" in onto.err
     assert journal.file.read_bytes() == before
     picture = (colors / "red/1.png").read_bytes()
     assert "is a file of the data" in satsuma("edits", journal.file, "--data", colors, "--csv", "colors/red/1.png").err
@@ -167,3 +169,14 @@ def test_nothing_that_is_read_is_written_over(satsuma, colors: Path, journal: Jo
     assert result.code == 1
     assert "labels.csv: is a file of the data" in result.err
     assert table.read_bytes() == given
+
+
+def test_a_run_whose_edits_are_not_all_there_is_not_made_again_without_them(journal: Journal) -> None:
+    kept = edits_until_now(journal.file)
+    assert kept.read() == journal.edits()
+    journal.exclude("red/9.png")  # more may follow
+    assert len(tuple(kept.read().excluded)) == 1
+    lines = journal.file.read_bytes().splitlines(keepends=True)
+    journal.file.write_bytes(b"".join(lines[:2]))
+    with pytest.raises(UserError, match="up to number 5, and here they end with 2"):
+        kept.read()

@@ -31,7 +31,11 @@ def test_the_report_goes_into_the_runs_folder_or_where_it_is_wanted(satsuma, run
     assert all(file.read_text(encoding="utf-8") == page for file in written)
 
 
-def test_what_is_no_run_is_refused_in_words(satsuma, tmp_path):
+def test_what_is_no_run_is_refused_in_words(satsuma, run, tmp_path):
     done = satsuma("report", tmp_path / "nothing")
     assert done.code == 1
     assert "no run: there is no such folder" in done.err
+    (run / "history.jsonl").write_bytes(b"\xff\xfe\n[1, 2]\n")
+    done = satsuma("report", run)
+    assert done.code == 1
+    assert "history.jsonl: holds no whole line of a step" in done.err

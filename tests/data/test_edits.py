@@ -106,6 +106,9 @@ def test_edits_are_a_value():
         ({"excluded": "a.png"}, r"one text: use \['a.png'\]"),
         ({"labels": {7: "x"}}, "key is text"),
         ({"label": {}}, "did you mean 'labels'"),
+        ({"labels": ["a.png"]}, r"labels is a dict, from an item's key to what is new, got \['a.png'\]"),
+        ({"moves": "a.png"}, "moves is a dict"),
+        ({"labels": {"a.png": None}}, "a.png has no new label, got None"),
     ],
 )
 def test_edits_that_cannot_be_are_refused(given, message):

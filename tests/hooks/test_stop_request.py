@@ -62,6 +62,21 @@ def test_a_request_from_before_the_fit_is_forgotten(tmp_path):
     assert not (folder / STOP_FILE).exists()
 
 
+def test_a_request_between_the_stages_of_fine_tuning_is_not_lost(tmp_path):
+    folder = tmp_path / "run"
+
+    class AskAtEnd(sm.Hook):
+        """A request after the first stage's last epoch."""
+
+        def on_fit_end(self, run):
+            (folder / STOP_FILE).touch()
+
+    learn = learner(folder, [AskAtEnd()])
+    with pytest.raises(KeyboardInterrupt):
+        learn.fine_tune(3, freeze_epochs=1)
+    assert len(learn.recorder.epochs) == 2
+
+
 def test_without_a_folder_there_is_nothing_to_ask():
     assert StopOnRequest("runs/a").file.name == STOP_FILE
     learn = learner(None)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import satsuma as sm
-from satsuma.inspect.activations import activations
+from satsuma.inspect.activations import activations, summed_output
 
 N, D = 23, 7
 
@@ -130,3 +130,32 @@ def test_a_compiled_model_is_said_not_to_be_seen() -> None:
     with pytest.warns(UserWarning, match="the model is compiled, whose layers cannot be watched"):
         learn.fit(1)
     assert stats.epochs == []
+
+
+class OneReluTwice(nn.Module):
+    """A ReLU that stands in two places, of 3 and of 5 channels, as in many a ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.act = nn.Conv2d(1, 3, 1), nn.Conv2d(3, 5, 1), nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.second(self.act(self.first(x)))).mean((2, 3))
+
+
+def test_a_relu_in_two_places_is_watched_in_each_and_training_goes_on() -> None:
+    stats = sm.ActivationStats(every=1)
+    dls = sm.DataLoaders.from_arrays(torch.rand(22, 1, 4, 4), torch.arange(22) % 5, bs=4)
+    sm.Learner(dls, OneReluTwice(), loss_func=sm.cross_entropy, hooks=[stats]).fit(2, lr=0.01)
+    assert {row.name: row.units for row in stats.last.rows} == {"first": 0, "act": 3, "second": 0, "act (5 units)": 5}
+    stats.plot()
+
+
+def test_sequences_of_different_lengths_have_no_units_to_be_dead() -> None:
+    layer = nn.ReLU()
+    whole = summed_output(layer, torch.ones(2, 3, 4))
+    assert whole is not None
+    whole.add(summed_output(layer, torch.zeros(2, 7, 4)))  # type: ignore[arg-type]
+    row = whole.row("act", "ReLU")
+    assert row.dead is None
+    assert row.mean == pytest.approx(24 / 80)

@@ -131,9 +131,14 @@ def test_what_is_not_there_is_refused(cleaner, tmp_path):
         (lambda: cleaner.exclude(-1), "there is no image -1"),
         (lambda: cleaner.exclude("black/99.png"), "no image 'black/99.png' in train"),
         (lambda: cleaner.relabel(0, ""), "a label is text"),
+        (lambda: cleaner.relabel(0, ["black", "white"]), "an image has one class here"),
+        (lambda: cleaner.show(most=0), "most is how many images to show, 1 or more"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+    for which in (None, True, 1.5, slice(2)):
+        with pytest.raises(TypeError, match="an image is called by its number here or its key"):
+            cleaner.exclude(which)
     assert not len(cleaner.edits)
     arrays = sm.DataLoaders.from_arrays(np.zeros((5, 2), np.float32), [0, 1, 0, 1, 0])
     with pytest.raises(ValueError, match="made without one, such as by from_arrays"):

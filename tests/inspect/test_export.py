@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from satsuma.data.block import DataBlock
-from satsuma.data.blocks import CategoryBlock
+from satsuma.data.blocks import CategoryBlock, TransformBlock
 from satsuma.data.dataloaders import DataLoaders
 from satsuma.data.edits import Edits
 from satsuma.data.getters import ColReader, get_files
 from satsuma.data.multi_category import MultiCategoryBlock
+from satsuma.data.splitters import IndexSplitter
 from satsuma.inspect.export import copy_edited, edited_loaders, labels_csv
 from satsuma.vision.blocks import ImageBlock
 from satsuma.vision.image import get_image_files
@@ -272,3 +273,35 @@ def test_a_copy_that_breaks_off_leaves_nothing(pets, tmp_path, monkeypatch):
 
 def test_all_files_of_a_folder_are_listed_once(pets):
     assert len(get_files(pets)) == 11
+
+
+def test_what_is_no_file_is_told_and_the_rest_is_copied(pets, tmp_path):
+    dls = ImageDataLoaders.from_folder(pets, edits=Edits(excluded=["cat/0.png"]), **GIVEN)
+    (pets / "nowhere.txt").symlink_to("none.txt")
+    os.mkfifo(pets / "cat" / "pipe")
+    copied = copy_edited(dls, tmp_path / "copy")
+    assert any("2 are no files" in told and "cat/pipe, nowhere.txt" in told for told in copied.told)
+    assert not (tmp_path / "copy" / "nowhere.txt").exists()
+    assert (tmp_path / "copy" / "cat" / "1.png").exists()
+
+
+def test_what_is_left_of_a_copy_that_was_cut_off_is_told(pets, tmp_path):
+    dls = ImageDataLoaders.from_folder(pets, edits=Edits(excluded=["cat/0.png"]), **GIVEN)
+    (tmp_path / ".copy.part").mkdir()
+    with pytest.raises(FileExistsError, match=r"\.copy\.part: is left of a copy that was cut off"):
+        copy_edited(dls, tmp_path / "copy")
+    assert (tmp_path / ".copy.part").exists()
+
+
+def test_a_label_that_would_be_read_as_two_is_refused(tmp_path):
+    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "tags": ["a b", "b", "a", "a"]})
+    block = DataBlock(
+        blocks=(TransformBlock, MultiCategoryBlock),
+        get_x=ColReader("x"),
+        get_y=ColReader("tags", label_delim=" "),
+        splitter=IndexSplitter((3,)),
+        edits=Edits(labels={"1": ["a", "not b"]}),
+    )
+    with pytest.raises(ValueError, match="the label 'not b' holds ' ', which stands between the labels"):
+        labels_csv(block.dataloaders(frame, bs=1), tmp_path / "labels.csv")
+    assert not (tmp_path / "labels.csv").exists()

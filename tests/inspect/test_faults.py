@@ -1,6 +1,8 @@
 """`Faults`: ranked, saved and read back, and shown without letting a name say anything but itself."""
 
 import json
+import math
+import os
 from pathlib import Path
 
 import html5lib
@@ -50,6 +52,15 @@ def test_they_are_saved_and_read_back(tmp_path: Path) -> None:
         json.dumps(
             {"format": 1, "counts": {}, "notes": [], "faults": [{**Faults(ROWS).as_json()["faults"][0], "score": "1"}]}
         ),
+        json.dumps(
+            {
+                "format": 1,
+                "counts": {},
+                "notes": [],
+                "faults": [{**Faults(ROWS).as_json()["faults"][0], "score": math.nan}],
+            }
+        ),
+        "[" * 100_000,
     ],
 )
 def test_any_other_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
@@ -57,6 +68,13 @@ def test_any_other_file_is_refused_by_name(tmp_path: Path, content: str) -> None
     file.write_text(content)
     with pytest.raises(ValueError, match=r"faults.json: not a file of Faults.save"):
         Faults.load(file)
+
+
+def test_keys_of_files_that_are_not_utf_8_survive_saving(tmp_path: Path) -> None:
+    found = Faults((fault(name=os.fsdecode(b"caf\xe9.jpg"), suggestion="犬"),))
+    assert Faults.load(found.save(tmp_path / "faults.json")) == found
+    assert "犬" not in found.json_text("ascii")
+    assert json.loads(found.json_text("ascii")) == found.as_json()
 
 
 def test_names_are_shown_as_text_in_html_and_in_a_terminal() -> None:

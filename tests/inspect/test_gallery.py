@@ -144,3 +144,9 @@ def test_a_table_is_saved_with_all_digits_and_as_a_picture(tmp_path):
     assert "<table" in TABLE.save(tmp_path / "a.html").read_text(encoding="utf-8")
     assert Image.open(TABLE.save(tmp_path / "a.png")).size[0] > 100
     assert "0.988" in TABLE.save(tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_a_name_in_a_table_steers_no_terminal() -> None:
+    shown = repr(ShownTable("names", ("name",), (("\x1b[31mred\x07",), ("two\nlines",))))
+    assert "\\x1b[31mred\\x07" in shown
+    assert "two lines" in shown

@@ -3,11 +3,13 @@
 import functools
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.inspect.made import made_predictions
 from torch import nn
 
 import satsuma as sm
@@ -291,3 +293,29 @@ def test_a_run_that_cannot_be_written_to_is_looked_at_all_the_same(tmp_path):
     with pytest.warns(UserWarning, match="the predictions are not kept: "):
         found = predictions_of(learn)
     assert len(found) == 11
+
+
+@pytest.mark.parametrize(
+    ("kind", "k", "part"),
+    [
+        ("category", 3, {"kind": "anything"}),
+        ("category", 3, {"kind": "regression"}),
+        ("category", 3, {"vocab": ("a",)}),
+        ("category", 3, {"targets": np.full(7, 3)}),
+        ("category", 3, {"decided": np.full(7, -1)}),
+        ("category", 3, {"targets": np.full(7, 0.5, np.float32)}),
+        ("category", 3, {"outputs": np.zeros(7, np.float32)}),
+        ("category", 3, {"outputs": np.zeros((7, 2), np.float32)}),
+        ("category", 3, {"losses": np.zeros((7, 1), np.float32)}),
+        ("category", 3, {"losses": None}),
+        ("category", 3, {"features": np.zeros((7, 2, 2), np.float32)}),
+        ("multi", 3, {"targets": np.zeros((7, 2), bool)}),
+        ("regression", 2, {"outputs": np.zeros((7, 3), np.float32)}),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(tmp_path, kind, k, part):
+    whole = made_predictions(kind, 7, k)
+    assert len(Predictions.load(whole.save(tmp_path / "whole.safetensors"))) == 7
+    file = replace(whole, **part).save(tmp_path / "unfit.safetensors")
+    with pytest.raises(ValueError, match=r"unfit\.safetensors: no whole file of predictions \("):
+        Predictions.load(file)

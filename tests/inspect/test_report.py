@@ -245,7 +245,7 @@ def test_a_run_that_was_cut_off_has_a_report(run, tmp_path):
     page = read(write_run_report(cut, tmp_path / "cut.html"))
     check_page(page)
     assert "satsuma train --resume" in page
-    assert "After 2 epochs: " in page
+    assert "Cut off after 2 epochs: " in page
     shutil.rmtree(cut / "checkpoints")  # cut off before its first epoch was done
     (cut / "history.jsonl").write_text(lines[0] + "\n")
     page = read(write_run_report(cut, tmp_path / "early.html"))

@@ -206,3 +206,21 @@ def test_what_cannot_be_is_refused(planted: tuple, learn: sm.Learner) -> None:
         sm.find_faults(sm.DataLoaders.from_arrays(pictures[:, None], labels), learn=learn)
     with pytest.raises(TypeError, match="did you mean 'folds'"):
         sm.find_faults(dls, fold=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("n", [4, 6])
+def test_fewer_samples_than_folds(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("satsuma.learner.fold_fits.SAMPLES_SEEN", 8)
+    pictures, labels = shapes(n, 1)[0][:, None], np.arange(n) % 2
+    half = n // 2
+    dls = sm.DataLoaders.from_arrays(pictures[:half], labels[:half], valid=(pictures[half:], labels[half:]), bs=2)
+    found = sm.find_faults(dls, folds=7, kinds="label", progress=False)  # type: ignore[arg-type]
+    assert found.looked == ("label",)
+    learn = sm.Learner(dls, lambda: sm.small_cnn(1, 2), progress=False)
+    assert refitted_answers(learn, labels, 7, 1, lambda done, total: None).sum() == pytest.approx(n, rel=1e-3)
+
+
+@pytest.mark.parametrize("given", ["photos", None, []])
+def test_what_holds_no_data_is_refused(given: object) -> None:
+    with pytest.raises(TypeError, match="find_faults: expected DataLoaders, got a"):
+        sm.find_faults(given)  # type: ignore[arg-type]

@@ -1,11 +1,13 @@
 """Figures show themselves in a notebook, and take names as they are."""
 
 import re
+import xml.etree.ElementTree
 
 import numpy as np
 
 from satsuma.data.show import grid
 from satsuma.hooks.curves import plot_curves, plot_line
+from satsuma.plots.matrix import plot_matrix
 from satsuma.plots.theme import COLOURS
 
 
@@ -44,3 +46,13 @@ def test_a_saved_svg_holds_both_themes(tmp_path) -> None:
 def test_a_title_is_text_and_never_markup() -> None:
     svg = plot_line({"a": [1.0]}, xlabel="<script>", ylabel="").svg()  # type: ignore[attr-defined]
     assert "<script" not in svg
+
+
+def test_an_svg_can_be_opened_whatever_a_name_holds(tmp_path) -> None:
+    names = ("\x1b[31m", "a\x00b", "caf\udce9", "\ufffe", "犬")
+    figure = plot_matrix(np.eye(5, dtype=int), names)
+    figure.title = "of \x1b"
+    figure.savefig(tmp_path / "matrix.svg")
+    text = (tmp_path / "matrix.svg").read_text(encoding="utf-8")
+    xml.etree.ElementTree.fromstring(text)
+    assert "犬" in text

@@ -121,6 +121,10 @@ def test_impossible_paths_say_so(tmp_path):
         write_whole(tmp_path / ("x" * 300), b"")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_whole(tmp_path, b"")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is a device or a pipe"):
+        write_whole(tmp_path / "pipe", b"")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_file_then_folder_are_synced_and_a_planted_link_is_not_followed(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -294,6 +295,23 @@ def test_one_training_at_a_time_and_its_error_is_shown(tmp_path: Path, monkeypat
     assert state["state"] == "failed"
     assert not state["begun"]
     assert str(state["said"]) == f"no data at {tmp_path / 'nothing'}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where niceness is a thread's own")
+def test_training_does_not_give_way_as_the_workbench_does(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from satsuma.workbench import training
+training.COMMAND = (sys.executable, "-c", "import os; print(os.nice(0))")
+begun = training.Training()
+before = os.nice(0)
+os.nice(5)
+begun.start([], Path(sys.argv[1]), "pets")
+begun.process.wait(60)
+sys.exit(begun.state()["said"] != str(before))
+"""
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60).returncode == 0
 
 
 def test_the_last_lines_are_what_a_terminal_would_show(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def run_check(
 def refuse_page(output: Path, *read: Path | None) -> None:
     """Raise, before the long search, for a page that cannot be written there or would be written over what is read."""
     if os.path.isdir(output):
-        raise UserError(f"--output {output}: is a folder; give the name of a file in it, such as {output / 'faults.html'}")
+        raise UserError(f"--output {output}: is a folder; give the name of a file in it, such as faults.html")
     for file in filter(None, read):
         if os.path.realpath(file) == os.path.realpath(output):
             raise UserError(f"--output {output}: that is what is read, and it stays as it is; give another name")

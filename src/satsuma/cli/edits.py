@@ -38,8 +38,9 @@ def run_edits(
     wanted = [name for name, given in (("--csv", csv), ("--apply", copy)) if given is not None]
     if wanted and data is None:
         raise UserError(f"{' and '.join(wanted)}: of which data? Give --data, the folder or csv file of the edits")
-    if csv is not None and os.path.realpath(csv) == os.path.realpath(file):
-        raise UserError(f"--csv {csv}: that is the file of edits, which stays as it is; give another name")
+    for what, read in (("the file of edits", file), ("a file of the data", data)):
+        if csv is not None and read is not None and read.is_file() and os.path.realpath(csv) == os.path.realpath(read):
+            raise UserError(f"--csv {csv}: is {what}, which stays as it is; give another name")
     if not wanted:
         print_edits(file, lines)
     if data is None:

@@ -21,7 +21,15 @@ class EditsUntil:
     until: int
 
     def read(self) -> Edits:
-        return edits_in_force(edit_lines(self.file, until=self.until))
+        """What was in force then. Raises `UserError` where lines are missing, so that no run is other than it was."""
+        lines = edit_lines(self.file, until=self.until)
+        last = lines[-1].id if lines else 0
+        if last != self.until:
+            raise UserError(
+                f"{self.file}: edits are missing: the run began with those up to number {self.until}, and here they "
+                f"end with {last}. Put the whole file there again"
+            )
+        return edits_in_force(lines)
 
     def keep(self, run_dir: Path) -> None:
         """Copy the lines into a run's folder, unless they are there."""

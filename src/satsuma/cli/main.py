@@ -403,9 +403,12 @@ def open_workbench(
     label_delim: LabelDelim = "",
     size: Size = None,
     edits: Annotated[
-        Path | None, typer.Option(help="Where edits are kept. Default: edits.jsonl in the run's folder, or here.")
+        Path | None,
+        typer.Option(
+            help="Where edits are kept. Default: edits.jsonl in the run's folder, NAME-edits.jsonl here for data."
+        ),
     ] = None,
-    port: Annotated[int, typer.Option(help="Of this machine. Default: a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Of this machine. Default: a free one.", show_default=False)] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the workbench in the browser: watch and compare runs, see mistakes, clean data, try the model.

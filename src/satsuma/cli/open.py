@@ -31,7 +31,8 @@ def bench_of(
 ) -> Workbench:
     """What lies at `path`: a run, runs, or data."""
     if not path.exists():
-        raise UserError(f"{path}: there is no such folder or file. Give a run, a folder of runs, or data")
+        what = "a run, a folder of runs (satsuma train makes runs), or data"
+        raise UserError(f"{path}: there is no such folder or file. Give {what}")
     path = path.resolve() if path.is_symlink() else path  # a link that a person names is followed
     if (path / "recipe.json").is_file() and (link := link_outside(path)):
         raise UserError(f"{path}: {link} in it is a link to elsewhere and is not followed; put the file itself there")

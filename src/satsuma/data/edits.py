@@ -34,6 +34,12 @@ class Edits:
     excluded: Iterable[str] = ()
 
     def __post_init__(self) -> None:
+        for name, given in (("labels", self.labels), ("moves", self.moves)):
+            if not isinstance(given, Mapping):
+                raise TypeError(f"Edits: {name} is a dict, from an item's key to what is new, got {given!r}")
+        for key, to in self.labels.items():
+            if to is None:
+                raise ValueError(f"Edits: {key} has no new label, got None; to leave an item out use excluded")
         if isinstance(self.excluded, str):
             raise TypeError(f"Edits: excluded is a list of keys, got one text: use [{self.excluded!r}]")
         for key, half in self.moves.items():

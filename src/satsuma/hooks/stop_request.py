@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from satsuma.hooks.base import Hook
-from satsuma.train.fit import INTERRUPTED, EpochRow, Plan
+from satsuma.train.fit import INTERRUPTED, EpochRow
 from satsuma.train.run import Run
 
 STOP_FILE = "stop"
@@ -19,8 +19,9 @@ class StopOnRequest(Hook):
     def __init__(self, folder: str | Path) -> None:
         self.file = Path(folder) / STOP_FILE
 
-    def on_fit_start(self, run: Run, plan: Plan) -> None:
-        self.file.unlink(missing_ok=True)  # it was meant for a fit before this one
+    def forget(self) -> None:
+        """Take back a request from before: it was meant for another fit."""
+        self.file.unlink(missing_ok=True)
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         if self.file.exists():

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from satsuma.errors import spelled
 from satsuma.inspect.gallery import shown_fragment
-from satsuma.inspect.model_table import html_table, tensors_in, text_table, times_text
+from satsuma.inspect.model_table import tensors_in, text_table, times_text
+from satsuma.inspect.tables import html_table
 from satsuma.inspect.watched import LayerCall, is_innermost, watched_calls
 from satsuma.nn.init import RELU_LAYERS
 
@@ -118,12 +119,17 @@ class OutputSums:
     sums: Tensor  # [3]: of the values, of their squares, and how many are near 0
     alive: Tensor | None  # bool [units]: was ever other than 0; None for no ReLU
 
+    @property
+    def units(self) -> int:
+        """How many units a ReLU has; 0 of any other layer."""
+        return 0 if self.alive is None else len(self.alive)
+
     def add(self, other: "OutputSums") -> None:
         """Take up the sums of another call of the same layer."""
         self.numbers += other.numbers
         self.sums = self.sums + other.sums
         if self.alive is not None and other.alive is not None:
-            alike = len(self.alive) == len(other.alive)  # of sequences, the units may be places, of which each has some
+            alike = self.units == other.units  # which they need not be of sequences of different lengths
             self.alive = self.alive | other.alive if alike else None
         else:
             self.alive = None
@@ -139,7 +145,7 @@ class OutputSums:
             mean=total,
             std=max(0.0, squares - total * total) ** 0.5,
             near_zero=small,
-            units=0 if self.alive is None else len(self.alive),
+            units=self.units,
             dead=dead,
         )
 

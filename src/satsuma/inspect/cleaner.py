@@ -65,10 +65,13 @@ class ImageClassifierCleaner:
             raise ValueError(f"ImageClassifierCleaner: half is {nearest(str(half), HALVES)}, got {half!r}")
         if half == "valid" and self.learn.dls.valid is None:
             raise ValueError('ImageClassifierCleaner: nothing is held out; look at half="train"')
+        most = self.most if most is None else most
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            raise ValueError(f"ImageClassifierCleaner: most is how many images to show, 1 or more, got {most!r}")
         found = predictions_of(self.learn, HALVES.index(half))
         if label is not None and str(label) not in found.vocab:
             raise ValueError(f"ImageClassifierCleaner: no class {label!r}: {nearest(str(label), found.vocab)}")
-        self.label, self.half, self.most = label, half, self.most if most is None else most
+        self.label, self.half, self.most = label, half, most
         self.predictions = found
         order = np.argsort(-found.losses, kind="stable")
         self.places = [int(i) for i in order if label is None or has_label(found, int(i), str(label))][: self.most]
@@ -112,9 +115,18 @@ class ImageClassifierCleaner:
         """Give images another label: a class, also a new one; of several labels a list of them; or a number."""
         to = [self.known.get(str(v), v) for v in label] if isinstance(label, list | tuple) else label
         to = to if isinstance(to, list) else self.known.get(str(to), to)
+        self.refuse_label(to)
         for key in self.keys(which):
             self.edits.relabel(key, to, was=self.original(key), why=why)
         return self
+
+    def refuse_label(self, to: Any) -> None:
+        """Raise for a label that the data could not be read with."""
+        kind, several = self.predictions.kind, isinstance(to, list)
+        if kind == "category" and several:
+            raise ValueError(f"relabel: an image has one class here, got {to}: give one of them")
+        if kind == "multi" and not several:
+            raise ValueError(f"relabel: an image has any number of labels here, so give a list: [{to!r}]")
 
     def exclude(self, which: Which, *, why: str = "") -> "ImageClassifierCleaner":
         """Leave images out."""
@@ -156,6 +168,10 @@ class ImageClassifierCleaner:
 
     def keys(self, which: Which) -> list[str]:
         """The keys of images by their numbers here, or by keys. Raises `ValueError` for what is not there."""
+        if not isinstance(which, int | str | np.integer | Iterable) or isinstance(which, bool):
+            raise TypeError(
+                f"an image is called by its number here or its key, several by a list of them, got {which!r}"
+            )
         given = [which] if isinstance(which, int | str | np.integer) else list(which)
         return [self.key(part) for part in given]
 
@@ -163,7 +179,7 @@ class ImageClassifierCleaner:
         if isinstance(which, str):
             if which not in self.predictions.keys and which not in self.edits.now():
                 hint = nearest(which, [self.predictions.keys[place] for place in self.places] or ["(nothing is shown)"])
-                raise ValueError(f"no image {which!r} in {self.half}: {hint}")
+                raise ValueError(f"no image {which!r} in {self.half}, the half that is shown (see `show`): {hint}")
             return which
         if not 0 <= int(which) < len(self.places):
             raise ValueError(f"there is no image {which}: {len(self.places)} are shown, counted from 0")

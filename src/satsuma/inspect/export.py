@@ -110,8 +110,14 @@ def delimiter_of_labels(getter: Any) -> str:
 
 
 def cell(label: Any, delim: str) -> str:
-    """A label as a table has it."""
+    """A label as a table has it. Raises `ValueError` for one of several that would be read as two."""
     if isinstance(label, list | tuple | set | frozenset):
+        torn = next((part for part in label if delim in str(part)), None)
+        if torn is not None:
+            raise ValueError(
+                f"the label {torn!r} holds {delim!r}, which stands between the labels of an item in a table: it would "
+                f"be read as several; call it otherwise"
+            )
         return delim.join(str(part) for part in label)
     return delim.join(str(v) for v in label.tolist()) if getattr(label, "ndim", 0) else str(label)
 
@@ -268,6 +274,7 @@ class CopyPlan:
         self.places: dict[str, str] = {}  # where in the copy → the file
         self.elsewhere = 0
         self.outside: list[str] = []
+        self.no_files: list[str] = []
 
     def add(self, path: str, key: str, name: str, fits: Callable[[str], bool]) -> None:
         """A file at `path`, called `key` in the data, is to be called `name`. Raises `ValueError` for one upwards."""
@@ -278,6 +285,9 @@ class CopyPlan:
         if self.root not in real.parents:
             self.outside.append(key)
             return
+        if not os.path.isfile(real):
+            self.no_files.append(key)
+            return
         if self.places.get(name) == str(real):  # a table may have several rows of one file
             return
         free = next(n for n in alternatives(name) if n not in self.places and fits(n))
@@ -285,15 +295,25 @@ class CopyPlan:
         self.elsewhere += free != key
 
     def told(self) -> list[str]:
-        n = len(self.outside)
-        links = "1 link leads" if n == 1 else f"{n} links lead"
-        text = f"{links} out of the data's folder, and what is there was not copied: {listing(self.outside)}"
-        return [text] if n else []
+        told = []
+        if n := len(self.outside):
+            links = "1 link leads" if n == 1 else f"{n} links lead"
+            told.append(f"{links} out of the data's folder, and what is there was not copied: {listing(self.outside)}")
+        if n := len(self.no_files):
+            what = "1 is no file" if n == 1 else f"{n} are no files"
+            told.append(f"{what} but a link to nowhere, a pipe or a device, and not copied: {listing(self.no_files)}")
+        return told
 
     def carried_out(self, copy: Path, rows: list[LabelledItem]) -> Copied:
         """Copy everything beside its place, then put it there in one step."""
         part = copy.with_name(f".{copy.name}.part")
-        part.mkdir(parents=True)
+        try:
+            part.mkdir(parents=True)
+        except FileExistsError:
+            raise FileExistsError(
+                f"{part}: is left of a copy that was cut off, or of one that is being made; remove it if nothing is at "
+                f"work there, or give another name"
+            ) from None
         try:
             for name, file in self.places.items():
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
@@ -302,6 +322,9 @@ class CopyPlan:
                 table = [(item.file, item.label, str(item.half == "valid").lower()) for item in rows]
                 write_table(part / TABLE, ("file", "label", "is_valid"), table)
             part.replace(copy)
+        except OSError as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise OSError(f"{copy}: the copy could not be made, and nothing of it is left: {error}") from error
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise

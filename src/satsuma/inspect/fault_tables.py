@@ -1,6 +1,5 @@
 """Faults as ranked tables: for a terminal, and as a fragment of HTML with pictures."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ import numpy as np
 from satsuma.data.checks import on_one_line
 from satsuma.data.edits import HALVES
 from satsuma.inspect.faults import KINDS, Fault, Faults
-from satsuma.inspect.samples import picture_of, thumbnail
+from satsuma.inspect.gallery import picture_html
+from satsuma.inspect.samples import picture_of
 from satsuma.plots.theme import escaped
 
 if TYPE_CHECKING:
@@ -103,11 +103,9 @@ def pictures_of(dls: "DataLoaders | None", rows: Sequence[Fault]) -> list[tuple[
 
 def picture_element(dls: "DataLoaders | None", name: str, half: str, index: int) -> str:
     try:
-        raw = thumbnail(picture_source(dls, name, half, index), SIDE)
+        return picture_html(picture_source(dls, name, half, index), SIDE, on_one_line(name))
     except (ValueError, OSError):  # unreadable, gone, or no picture: the row says enough without
         return ""
-    data = base64.b64encode(raw).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{escaped(on_one_line(name))}" loading="lazy">'
 
 
 def picture_source(dls: "DataLoaders | None", name: str, half: str, index: int) -> str | np.ndarray:

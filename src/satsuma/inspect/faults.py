@@ -71,7 +71,7 @@ class Fault:
     other_label: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Faults:
     """The faults of a data set, the surest of each kind first.
 
@@ -83,6 +83,9 @@ class Faults:
     looked: tuple[str, ...] = tuple(KINDS)
     notes: tuple[str, ...] = ()
     dls: "DataLoaders | None" = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Faults({', '.join(f'{n:,} {kind}' for kind, n in self.counts.items())})"
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -30,11 +30,8 @@ class Card:
 
     def html(self) -> str:
         """A `<figure>`; its texts are text, whatever they hold."""
-        words = escaped("; ".join(part for part in (self.caption, self.detail) if part))
-        picture = ""
-        if self.picture is not None:
-            data = base64.b64encode(thumbnail(np.ascontiguousarray(self.picture), SIDE)).decode()
-            picture = f'<img src="data:image/jpeg;base64,{data}" alt="{words}" loading="lazy">'
+        words = "; ".join(part for part in (self.caption, self.detail) if part)
+        picture = "" if self.picture is None else picture_html(np.ascontiguousarray(self.picture), SIDE, words)
         detail = f'<span class="detail">{escaped(self.detail)}</span>' if self.detail else ""
         tone = f" {self.tone}" if self.tone in ("good", "bad") else ""
         return (
@@ -74,6 +71,12 @@ class Gallery:
         figure = grid(pictures, titles, nrows=-(-len(self.cards) // across), ncols=across, size=2.0)
         figure.savefig(path)
         return path
+
+
+def picture_html(source: str | np.ndarray, side: int, alt: str) -> str:
+    """An `<img>` that holds the picture: a file, or uint8 [H W] or [H W 3]. Raises as `thumbnail`."""
+    data = base64.b64encode(thumbnail(source, side)).decode()
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{escaped(alt)}" loading="lazy">'
 
 
 def caption_lines(text: str) -> list[str]:

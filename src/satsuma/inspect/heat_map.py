@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from satsuma.errors import nearest, spelled
 from satsuma.functional.losses import shape_text
-from satsuma.inspect.watched import watched_calls
+from satsuma.inspect.watched import as_written, in_precision_of, refuse_scripted, watched_calls
 from satsuma.plots.theme import HEAT
 from satsuma.train.evaluate import evaluation_mode
 
@@ -87,20 +87,22 @@ def heat_map(
     the last one whose outputs are maps unless given. `target`: the number of the output to explain, one for all [] or
     one each [B]; each picture's highest unless given. Each map is scaled to its own highest place; where nothing speaks
     for the output it is 0 all over. The model runs in evaluation mode and is left as it was, its gradients too.
-    Raises `ValueError` for a model without such a layer, an unknown layer, and a target that the model does not give.
+    Raises `ValueError` for a model without such a layer, an unknown layer, a target that the model does not give, and
+    numbers that are not finite.
 
     >>> heat_map(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(18, 3)), torch.ones(2, 1, 5, 5)).shape
     torch.Size([2, 3, 3])
     """
-    inputs = (x,) if isinstance(x, Tensor) else tuple(x)
+    inputs = in_precision_of(model, (x,) if isinstance(x, Tensor) else x)
     found = last_map_layer(model, inputs) if layer is None else layer
     modules = dict(model.named_modules())
     if found not in modules:
         raise ValueError(f"heat_map: the model has no layer {found!r}: {nearest(found, [n for n in modules if n])}")
+    refuse_scripted(model)
     kept = KeptMaps()
     watch = modules[found].register_forward_hook(kept)
     try:
-        with evaluation_mode(model), torch.enable_grad():
+        with evaluation_mode(model), as_written(model), torch.enable_grad():
             outputs = model(*inputs)
     finally:
         watch.remove()
@@ -116,6 +118,8 @@ def heat_map(
     weights = gradient.float().mean((2, 3), keepdim=True)  # [B C 1 1]
     heat = torch.relu((weights * kept.maps.detach().float()).sum(1))  # [B h w]
     highest = heat.amax((1, 2), keepdim=True)
+    if not bool(highest.isfinite().all()):
+        raise ValueError("heat_map: the model's numbers are NaN or infinite for these pictures, which no map can show")
     return (heat / torch.where(highest > 0, highest, 1)).cpu()
 
 

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from satsuma.errors import spelled
 from satsuma.inspect.graph_boxes import GraphBox, boxes_of, layer_detail
 from satsuma.inspect.model_table import tensors_in, times_text
-from satsuma.inspect.watched import is_innermost
+from satsuma.inspect.watched import as_written, in_precision_of, is_innermost, refuse_scripted
 from satsuma.train.evaluate import evaluation_mode
 
 if TYPE_CHECKING:
@@ -187,11 +187,12 @@ def model_graph(model: nn.Module, x: Tensor | Sequence[Tensor]) -> ModelGraph:
     >>> [(node.kind, node.shape, node.sources) for node in graph.nodes]
     [('input', (3,), ()), ('Linear', (2,), (0,)), ('ReLU', (2,), (1,))]
     """
-    inputs = tuple(part[:1] for part in ((x,) if isinstance(x, Tensor) else x))
+    refuse_scripted(model)
+    inputs = in_precision_of(model, [part[:1] for part in ((x,) if isinstance(x, Tensor) else x)])
     recorder = GraphRecorder(model)
     for i, part in enumerate(inputs):
         recorder.add("input", (), [part], detail=f"number {i + 1}" if len(inputs) > 1 else "")
-    with ExitStack() as at_end, evaluation_mode(model):
+    with ExitStack() as at_end, evaluation_mode(model), as_written(model):
         for name, module in model.named_modules():
             watch = GraphWatch(recorder, name)
             at_end.callback(module.register_forward_pre_hook(watch.before).remove)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from satsuma.errors import spelled
 from satsuma.inspect.gallery import shown_fragment
+from satsuma.inspect.tables import html_table
 from satsuma.inspect.watched import LayerCall, is_innermost, watched_calls
-from satsuma.plots.theme import escaped
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -192,18 +192,3 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
         cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def html_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = (), caption: str = ""
-) -> str:
-    """A table as a piece of HTML, all text escaped; columns numbered in `numbers` have the class `number`."""
-    marks = [' class="number"' if i in numbers else "" for i in range(len(header))]
-    head = "".join(f'<th scope="col"{mark}>{escaped(name)}</th>' for name, mark in zip(header, marks, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{mark}>{escaped(cell)}</td>" for cell, mark in zip(row, marks, strict=True)) + "</tr>\n"
-        for row in rows
-    )
-    named = f"<caption>{escaped(caption)}</caption>" if caption else ""
-    table = f'<table class="ranked">{named}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>'
-    return f'<div class="table-wrap" tabindex="0" role="group" aria-label="{escaped(caption)}">{table}</div>'

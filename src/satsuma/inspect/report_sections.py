@@ -1,6 +1,5 @@
 """The parts of a report that show what a model learnt, each as a piece of HTML."""
 
-import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +8,11 @@ import numpy as np
 
 from satsuma.hooks.progress import epoch_cells, epoch_header
 from satsuma.hooks.recorder import Recorder
-from satsuma.inspect.gallery import Card
+from satsuma.inspect.gallery import Card, picture_html
 from satsuma.inspect.interpretation import Interpretation
 from satsuma.inspect.picks import Picks
 from satsuma.inspect.report import fold_html
-from satsuma.inspect.samples import thumbnail
-from satsuma.inspect.tables import ShownTable
+from satsuma.inspect.tables import ShownTable, html_table
 from satsuma.plots.theme import escaped
 from satsuma.train.fit import Plan
 
@@ -54,17 +52,8 @@ def epochs_html(recorder: Recorder) -> str:
         return ""
     plan = Plan(len(recorder.epochs), 0, 1, 1, recorder.has_valid, recorder.metric_names)
     rows = [epoch_cells(row, plan) for row in recorder.epochs]
-    head = "".join(f'<th scope="col" class="number">{escaped(name)}</th>' for name in epoch_header(plan))
-    body = "".join(
-        f'<tr><th scope="row" class="number">{escaped(row[0])}</th>'
-        + "".join(f'<td class="number">{escaped(cell)}</td>' for cell in row[1:])
-        + "</tr>\n"
-        for row in rows
-    )
-    table = (
-        '<div class="table-wrap" tabindex="0" role="group" aria-label="Results by epoch"><table class="ranked">'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
-    )
+    header = epoch_header(plan)
+    table = html_table(header, rows, numbers=range(len(header)), label="Results by epoch")
     return table if len(rows) <= SHOWN_EPOCHS else fold_html(f"All {len(rows)} epochs", table)
 
 
@@ -112,8 +101,7 @@ def card_html(card: Card, over: np.ndarray | None) -> str:
     html = card.html()
     if over is None:
         return html
-    data = base64.b64encode(thumbnail(np.ascontiguousarray(over), HEAT_SIDE)).decode()
-    image = f'<img src="data:image/jpeg;base64,{data}" alt="what the model looked at" loading="lazy">'
+    image = picture_html(np.ascontiguousarray(over), HEAT_SIDE, "what the model looked at")
     return html.replace("<figcaption>", f"{image}<figcaption>", 1)
 
 

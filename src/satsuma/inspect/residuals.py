@@ -54,5 +54,7 @@ def output_name(k: int, n: int) -> str:
 
 
 def residuals_of(found: Predictions) -> Residuals:
-    """`Residuals` of a regression's predictions."""
+    """`Residuals` of a regression's predictions. Raises `ValueError` for none."""
+    if not len(found):
+        raise ValueError(f"residuals: there are no samples in {found.half}")
     return Residuals(found.targets.astype(np.float64) - found.outputs, found.outputs, found.targets)

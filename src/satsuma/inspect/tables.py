@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from satsuma.data.checks import on_one_line
 from satsuma.errors import nearest
 from satsuma.inspect.gallery import shown_fragment
 from satsuma.plots.theme import escaped
@@ -71,19 +72,9 @@ class ShownTable:
 
     def html(self) -> str:
         """A piece of HTML without styles of its own: a page around it holds `fragment_css()`."""
-        kinds = [' class="number"' if self.is_number(i) else "" for i in range(len(self.header))]
-        head = "".join(f'<th scope="col"{k}>{escaped(h)}</th>' for h, k in zip(self.header, kinds, strict=True))
-        body = []
-        for i, (first, *cells) in enumerate(self.texts()):
-            total = ' class="total"' if i == len(self.rows) - self.totals else ""
-            rest = "".join(f"<td{k}>{escaped(c)}</td>" for c, k in zip(cells, kinds[1:], strict=True))
-            body.append(f'<tr{total}><th scope="row">{escaped(first)}</th>{rest}</tr>')
-        caption = f"<caption>{escaped(self.title)}</caption>" if self.title else ""
-        note = f'<p class="fragment-note">{escaped(self.note)}</p>' if self.note else ""
-        return (
-            f'<div class="table-wrap" tabindex="0" role="group" aria-label="{escaped(self.title)}">'
-            f'<table class="ranked">{caption}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(body)}</tbody></table>{note}</div>"
+        numbers = [i for i in range(len(self.header)) if self.is_number(i)]
+        return html_table(
+            self.header, self.texts(), numbers=numbers, caption=self.title, totals=self.totals, note=self.note
         )
 
     def _repr_html_(self) -> str:
@@ -111,13 +102,44 @@ class ShownTable:
         return plot_table(self.title, self.header, self.texts()[:MOST_DRAWN], right)
 
 
+def html_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    caption: str = "",
+    label: str = "",
+    totals: int = 0,
+    note: str = "",
+) -> str:
+    """A table as a piece of HTML, all text escaped; the first column names the row.
+
+    Columns numbered in `numbers` stand to the right. `label`: what it is called where no `caption` says so. `totals`,
+    `note`: as in `ShownTable`.
+    """
+    kinds = [' class="number"' if i in numbers else "" for i in range(len(header))]
+    head = "".join(f'<th scope="col"{k}>{escaped(h)}</th>' for h, k in zip(header, kinds, strict=True))
+    body = []
+    for i, (first, *cells) in enumerate(rows):
+        total = ' class="total"' if i == len(rows) - totals else ""
+        rest = "".join(f"<td{k}>{escaped(c)}</td>" for c, k in zip(cells, kinds[1:], strict=True))
+        body.append(f'<tr{total}><th scope="row"{kinds[0]}>{escaped(first)}</th>{rest}</tr>\n')
+    named = f"<caption>{escaped(caption)}</caption>" if caption else ""
+    below = f'<p class="fragment-note">{escaped(note)}</p>' if note else ""
+    return (
+        f'<div class="table-wrap" tabindex="0" role="group" aria-label="{escaped(label or caption)}">'
+        f'<table class="ranked">{named}<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>{''.join(body)}</tbody></table>{below}</div>"
+    )
+
+
 def cell_text(value: Any) -> str:
     """A cell for people: three digits after the point, or three that count; "-" for what there is not."""
     if value is None or (isinstance(value, float) and value != value):
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
-    return " ".join(str(value).split())
+    return on_one_line(" ".join(str(value).split()))  # the name of a class or a file may hold what steers a terminal
 
 
 def plain_row(cells: Sequence[Any]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from satsuma.data.checks import listing
 from satsuma.data.dataloaders import DataLoaders
+from satsuma.data.seeds import as_seed
 from satsuma.errors import nearest, spelled
 from satsuma.inspect.fault_rows import imbalance_rows, label_rows, odd_rows, outlier_rows, twin_rows
 from satsuma.inspect.faults import KINDS, Fault, Faults, ranked
@@ -60,8 +61,11 @@ def find_faults(
     What could not be looked for is said in `.notes`. The same data and seed give the same faults.
     Raises `ValueError` for an unknown kind, too few folds, or `refit` without `learn`.
     """
-    wanted = tuple(KINDS) if kinds is None else tuple(kinds)
+    if not isinstance(dls, DataLoaders):
+        raise TypeError(f"find_faults: expected DataLoaders, got a {type(dls).__name__}")
+    wanted = tuple(KINDS) if kinds is None else (kinds,) if isinstance(kinds, str) else tuple(kinds)
     refuse_kinds(wanted, folds, refit, learn)
+    seed = as_seed(seed) % 2**32
     refuse_other_data(dls, learn)
     with Stages(progress) as stages:
         search = Search(dls if learn is None else learn.dls, learn, wanted, folds, seed, refit, stages)

@@ -49,6 +49,8 @@ class Recorded:
         if folder is not None and not has_begun(learn) and not resumes:
             refuse_used(folder)
         self.lock = None if folder is None else locked_folder(folder)
+        if folder is not None:
+            StopOnRequest(folder).forget()
         note_begin(learn)
         learn.calls.append(self.call)
         if folder is not None:

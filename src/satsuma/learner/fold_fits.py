@@ -42,9 +42,14 @@ def small_network_answers(
     found = np.zeros((len(labels), classes))
     for number in range(folds):
         learnt, asked = fold != number, fold == number
+        if not asked.any():  # fewer samples than folds
+            continue
+        if not learnt.any():
+            raise ValueError(f"find_faults: {len(labels)} samples are too few to judge one by the others")
         bs = 128 if learnt.sum() >= 4096 else 32 if learnt.sum() >= 256 else 8
+        whole = bool(learnt.sum() >= bs)
         dls = DataLoaders.from_arrays(
-            pictures[learnt], codes[learnt], valid=(pictures[asked], codes[asked]), bs=bs, seed=seed, drop_last=True
+            pictures[learnt], codes[learnt], valid=(pictures[asked], codes[asked]), bs=bs, seed=seed, drop_last=whole
         )
         maker = functools.partial(small_cnn, pictures.shape[1], len(known))
         learn = Learner(dls, maker, seed=seed + number, device="cpu", progress=False)
@@ -68,6 +73,8 @@ def refitted_answers(
     found: np.ndarray | None = None
     for number in range(folds):
         asked = np.flatnonzero(fold == number)
+        if not len(asked):
+            continue
         fresh = fresh_learner(
             learn, fold_loaders(learn.dls, samples, np.flatnonzero(fold != number), asked), seed + number
         )

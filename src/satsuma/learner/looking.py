@@ -14,6 +14,7 @@ from satsuma.inspect.heat_map import HeatPicture, heat_map
 from satsuma.inspect.model_graph import ModelGraph, model_graph
 from satsuma.inspect.model_table import ModelTable, model_table
 from satsuma.inspect.samples import picture_bytes, sample_batch
+from satsuma.inspect.watched import in_precision_of
 from satsuma.learner.features import refuse_stale
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def inputs_of(learn: "Learner", item: Any, ds_idx: int) -> tuple[Tensor, ...]:
     """The inputs [1 ...] of sample number `item` of a loader, or of an item of the user's, as validation sees them."""
     if isinstance(item, bool) or not isinstance(item, int | np.integer):
-        return learn.predictor().inputs([item])
+        return in_precision_of(learn.model, learn.predictor().inputs([item]))
     n, place = len(learn.loader(None, ds_idx).dataset), int(item)
     if not -n <= place < n:
         raise ValueError(f"there is no sample {place}: the loader {ds_idx} has {n:,} (0 to {n - 1})")
@@ -33,7 +34,7 @@ def inputs_of(learn: "Learner", item: Any, ds_idx: int) -> tuple[Tensor, ...]:
 def first_samples(learn: "Learner", ds_idx: int, places: list[int]) -> tuple[Tensor, ...]:
     """The inputs of these samples of a loader, each [B ...], on the learner's device."""
     refuse_stale(learn)
-    return sample_batch(learn.dls, ds_idx, places)[: learn.dls.n_inp]
+    return in_precision_of(learn.model, sample_batch(learn.dls, ds_idx, places)[: learn.dls.n_inp])
 
 
 def some_inputs(learn: "Learner", n: int) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from satsuma.inspect.report_sections import curves_html, figure_html, mistakes_h
 from satsuma.learner.beginnings import NO_FITS
 from satsuma.learner.looking import activations_of, graph_of, summary_of
 from satsuma.learner.peeling import read_recipe, script_path
-from satsuma.learner.recording import learner_recipe, recipe_code
+from satsuma.learner.recording import has_history, learner_recipe, recipe_code
 from satsuma.learner.report_data import data_html
 from satsuma.learner.run_lock import trains_now
 from satsuma.learner.table import row_of
@@ -77,6 +77,8 @@ def write_run_report(folder: Path, path: Path) -> Path:
 
     recipe, recorder = read_recipe(folder), Recorder()
     recorder.read(folder / "history.jsonl")
+    if not recorder.losses and has_history(folder):
+        raise UserError(f"{folder / 'history.jsonl'}: holds no whole line of a step, so there is nothing to report")
     recorder.has_valid = any(row.valid_loss is not None for row in recorder.epochs)
     learn, why, headline, epoch = None, "", "", recipe.get("weights_epoch")
     try:
@@ -167,7 +169,8 @@ def reported_result(run: ReportedRun) -> str:
     values = {**({} if row.valid_loss is None else {"valid_loss": row.valid_loss}), **row.metrics}
     result = ", ".join(f"{k} {v:.4f}" for k, v in values.items()) or f"train_loss {row.train_loss:.4f}"
     n = len(run.recorder.epochs)
-    return f"After {n} epoch{'' if n == 1 else 's'}{whose}: {result}"
+    began = {"cut off": "Cut off after", "interrupted": "Stopped after"}.get(ended_early(run.recipe), "After")
+    return f"{began} {n} epoch{'' if n == 1 else 's'}{whose}: {result}"
 
 
 def tiles_of(run: ReportedRun, found: Predictions | None) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ def trained_learner(folder: Path, learn: Learner | None = None) -> Learner:
     Raises `UserError` as `rebuilt_learner` does, and where no epoch is done yet.
     """
     file = weights_file(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no run. Give the folder of one, as satsuma train writes it to runs/NAME")
     if file is None:
         raise UserError(f"{folder}: it has no weights yet; they are there after its first epoch")
     learn = rebuilt_learner(folder) if learn is None else learn

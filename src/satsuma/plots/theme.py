@@ -22,6 +22,7 @@ COLOURS = {
 }
 INK, FAINT, RULE, PAPER, BLUE, ORANGE, GREEN, PINK, YELLOW, GREY = (light for light, _ in COLOURS.values())
 SERIES = (BLUE, ORANGE, GREEN, PINK, YELLOW, GREY)
+UNKNOWN = "\ufffd"  # stands for a letter that cannot be shown
 HEAT = "cividis"  # for amounts; read alike by those who see fewer colours
 VARIABLES = {
     "light": "".join(f"--{name}:{light};" for name, (light, _) in COLOURS.items()),
@@ -31,6 +32,7 @@ PALETTE_CSS = (
     f":root{{color-scheme:light dark;{VARIABLES['light']}}}"
     f"@media (prefers-color-scheme:dark){{:root{{{VARIABLES['dark']}}}}}"
 )
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # an SVG file with one cannot be opened
 FONT = re.compile(r"(?:(?:normal|italic|bold|[1-9]00|oblique) )*([\d.]+)px [^;\"]+")
 
 
@@ -39,7 +41,7 @@ def themed_svg(svg: str, title: str) -> str:
 
     It holds no `style` attribute and no `style` element, so that it may stand in a page whose policy forbids them.
     """
-    svg = svg[svg.index("<svg") :]
+    svg = NO_XML.sub(UNKNOWN, svg[svg.index("<svg") :])
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' style="([^"]*)"', as_attributes, svg)
@@ -49,8 +51,9 @@ def themed_svg(svg: str, title: str) -> str:
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mark}-", svg)
     view = re.search(r'viewBox="[^"]*"', svg)
     width, height = re.findall(r"[\d.]+", view[0])[2:4] if view else ("100", "100")
+    told = NO_XML.sub(UNKNOWN, escaped(title))
     head = (
-        f'<svg class="figure" role="img" aria-label="{escaped(title)}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<svg class="figure" role="img" aria-label="{told}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'stroke-linejoin="round" stroke-linecap="butt">'
     )

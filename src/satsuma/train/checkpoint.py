@@ -37,6 +37,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         raise IsADirectoryError(f"{path} is a folder; give the name of a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):  # a file would take its place
+        raise OSError(f"{path} is a device or a pipe; give the name of a file")
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

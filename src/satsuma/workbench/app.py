@@ -50,6 +50,7 @@ def make_app(bench: Workbench, *, token: str, port: int) -> FastAPI:
     app.mount("/static", StaticFiles(packages=[("satsuma.workbench", "static")]))
     app.add_api_route("/theme.css", theme, methods=["GET"])
     app.add_api_route("/", home, methods=["GET"])
+    app.add_api_route("/retry", retry, methods=["POST"])
     app.add_api_route("/language/{code}", choose_language, methods=["POST"])
     answers: dict[type[Exception], Callable[..., Response]] = {
         Waiting: answer_waiting,
@@ -70,6 +71,13 @@ def make_app(bench: Workbench, *, token: str, port: int) -> FastAPI:
 def home(request: Request) -> Response:
     bench: Workbench = request.app.state.bench
     return RedirectResponse(bench.home(), 303)
+
+
+def retry(request: Request) -> Response:
+    """Make anew what failed, once it is asked for again: a disk may be back."""
+    bench: Workbench = request.app.state.bench
+    bench.jobs.forget_failed()
+    return JSONResponse({})
 
 
 def choose_language(request: Request, code: str) -> Response:

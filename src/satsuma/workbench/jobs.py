@@ -30,8 +30,8 @@ class JobError(Exception):
 class Job:
     """One piece of work and what became of it. `state`: "waits", "runs", "done" or "failed"."""
 
-    what: str
-    make: Callable[[], Any]
+    make: Callable[[], Any] | None  # None once it has begun, so that nothing is held on to by it
+    version: Any
     state: str = "waits"
     result: Any = None
     error: str = ""
@@ -40,7 +40,7 @@ class Job:
 
 
 class Jobs:
-    """Makes each thing once, by its key, in one thread."""
+    """Makes each thing once, by its key, in one thread; of another version anew, which takes the place of the old."""
 
     def __init__(self) -> None:
         self.jobs: dict[Any, Job] = {}
@@ -48,16 +48,14 @@ class Jobs:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
 
-    def get(self, key: Any, what: str, make: Callable[[], Any]) -> Any:
-        """The result of `make()`, which runs once for each `key`.
+    def get(self, key: Any, what: str, make: Callable[[], Any], *, version: Any = None) -> Any:
+        """The result of `make()`, which runs once for each `key` and `version`; only the newest version is kept.
 
         Raises `Waiting` until it is there, `JobError` if it failed. `what`: the name of the text that says what it is.
         """
         with self.lock:
-            job = self.jobs.get(key)
-            if job is None:
-                job = self.jobs[key] = Job(what, make)
-                self.queue.put(job)
+            job = self.job(key, make, version)
+            if job.state == "waits":
                 self.start()
         job.ready.wait(PATIENCE_S)
         if job.state == "failed":
@@ -66,30 +64,39 @@ class Jobs:
             raise Waiting(what, job.since)
         return job.result
 
-    def now(self, key: Any, make: Callable[[], Any]) -> Any:
-        """As `get`, but waits: for use inside of another job."""
+    def now(self, key: Any, make: Callable[[], Any], *, version: Any = None) -> Any:
+        """As `get`, but at once, in this thread: for use inside of another job."""
+        with self.lock:
+            job = self.job(key, make, version)
+        run_job(job)
+        if job.state == "failed":
+            raise JobError(job.error)
+        return job.result
+
+    def job(self, key: Any, make: Callable[[], Any], version: Any) -> Job:
+        """The job of that key and version, put into the queue if it is new."""
+        job = self.jobs.get(key)
+        if job is None or job.version != version:
+            job = self.jobs[key] = Job(make, version)
+            self.queue.put(job)
+        return job
+
+    def state(self, key: Any, *, version: Any = None) -> str:
+        """How far the work of `key` and `version` is; "" if nobody asked for it."""
         with self.lock:
             job = self.jobs.get(key)
-        if job is not None and job.state == "done":
-            return job.result
-        if job is not None and job.state == "failed":
-            raise JobError(job.error)
-        result = make()
-        with self.lock:
-            self.jobs[key] = made = Job("", make, "done", result)
-            made.ready.set()
-        return result
-
-    def state(self, key: Any) -> str:
-        """How far the work of `key` is; "" if nobody asked for it."""
-        with self.lock:
-            return self.jobs[key].state if key in self.jobs else ""
+            return job.state if job is not None and job.version == version else ""
 
     def forget(self, *keys: Any) -> None:
         """Make these anew when they are next asked for."""
         with self.lock:
             for key in keys:
                 self.jobs.pop(key, None)
+
+    def forget_failed(self) -> None:
+        """Try again what could not be made, when it is next asked for."""
+        with self.lock:
+            self.jobs = {key: job for key, job in self.jobs.items() if job.state != "failed"}
 
     def start(self) -> None:
         if self.thread is None:
@@ -103,11 +110,12 @@ class Jobs:
 
 def run_job(job: Job) -> None:
     """Run a job; what goes wrong is kept for those who ask, ours as it is and others with their kind."""
-    if job.state != "waits":
+    make, job.make = job.make, None
+    if make is None:
         return
     job.state = "runs"
     try:
-        job.result = job.make()
+        job.result = make()
         job.state = "done"
     except Exception as error:  # the thread goes on
         ours = isinstance(error, (*FORESEEN, JobError))

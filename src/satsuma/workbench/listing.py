@@ -47,10 +47,6 @@ class Index:
         half, i = self.place(number)
         return self.items[half].keys[i]
 
-    def name(self, number: int) -> str:
-        half, i = self.place(number)
-        return self.items[half].names[i]
-
     def in_half(self, half: int | None) -> tuple[int, int]:
         """From which number on, and up to which, a half lies; None is all."""
         if half is None:
@@ -115,7 +111,7 @@ def order_of(subject: Subject, index: Index, order: str, half: int | None) -> np
         start, _ = index.in_half(half)
         return start + np.argsort(-np.concatenate(values), kind="stable")
 
-    made: np.ndarray = subject.part("order", make, order, half, subject.weights_time())
+    made: np.ndarray = subject.part("order", make, order, half, version=subject.weights_time())
     return made
 
 

@@ -13,6 +13,7 @@ def facts_of(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     asked: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("fact_data", data_text),
         ("fact_items", items_text),
+        ("fact_edits", edits_text),
         ("fact_model", model_text),
         ("fact_fits", fits_text),
         ("fact_batch_size", lambda r: str(r["data"]["bs"])),
@@ -38,6 +39,13 @@ def data_text(recipe: dict[str, Any]) -> str:
 
 def items_text(recipe: dict[str, Any]) -> str:
     return " + ".join(f"{n:,}" for n in recipe["data"]["items"])
+
+
+def edits_text(recipe: dict[str, Any]) -> str:
+    """How many edits of the data the run was trained with."""
+    edits = recipe["data"]["block"]["kwargs"]["edits"]["kwargs"]
+    changed = sum(len(edits[part]["mapping"]) for part in ("labels", "moves") if part in edits)
+    return str(changed + len(edits.get("excluded", ())))
 
 
 def model_text(recipe: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from satsuma.errors import MissingExtraError, UserError
 from satsuma.workbench.subjects import Workbench
 
 LOOPBACK = "127.0.0.1"
-NICENESS = 10  # training on the same cores goes first
+NICENESS = 5  # training on the same cores goes first
 
 
 def serve(bench: Workbench, *, port: int = 0, browser: bool = True, say: Callable[[str], None] = print) -> None:

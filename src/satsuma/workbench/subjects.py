@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from satsuma.data.edits import HALVES
 from satsuma.errors import UserError
 from satsuma.inspect.journal import Journal
 from satsuma.inspect.predictions import Predictions, predictions_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from satsuma.data.dataloaders import DataLoaders
     from satsuma.inspect.faults import Faults
 
-HALVES = ("train", "valid")
 SAFE_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -68,9 +68,9 @@ class Subject:
     def has_weights(self) -> bool:
         return self.folder is not None and weights_file(self.folder) is not None
 
-    def part(self, kind: str, make: Callable[[], Any], *more: Any) -> Any:
-        """The part called `kind` (also the name of the text that says what is waited for)."""
-        return self.jobs.get((self.name, kind, *more), f"wait_{kind}", make)
+    def part(self, kind: str, make: Callable[[], Any], *more: Any, version: Any = None) -> Any:
+        """The part called `kind` (also the name of the text that says what is waited for), of that version alone."""
+        return self.jobs.get((self.name, kind, *more), f"wait_{kind}", make, version=version)
 
     def weights_time(self) -> int:
         """When the weights were written, in nanoseconds: parts that follow from them are made anew for other ones."""
@@ -81,7 +81,7 @@ class Subject:
 
     def learner(self) -> Learner:
         """The run's learner with its weights."""
-        found: Learner = self.part("learner", self.read_learner, self.weights_time())
+        found: Learner = self.part("learner", self.read_learner, version=self.weights_time())
         return found
 
     def read_learner(self) -> Learner:
@@ -119,7 +119,7 @@ class Subject:
         """What the run's model says of a half."""
         learn = self.learner()
         stamp = self.weights_time()
-        found: Predictions = self.part("predictions", lambda: predictions_of(learn, half), half, stamp)
+        found: Predictions = self.part("predictions", lambda: predictions_of(learn, half), half, version=stamp)
         return found
 
     def faults(self) -> "Faults":
@@ -132,7 +132,7 @@ class Subject:
         return found
 
     def halves(self) -> tuple[int, ...]:
-        return tuple(range(len(self.dls().loaders)))[:2]
+        return tuple(range(len(self.dls().loaders)))[: len(HALVES)]
 
 
 class Workbench:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,13 @@ LINES = 12
 NUMBERED = re.compile(r"-\d+$")
 
 
+def early_thread() -> ThreadPoolExecutor:
+    """A thread that there is from now on: what it starts does not inherit that the server gives way to others later."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="workbench-training")
+    pool.submit(threading.current_thread).result()
+    return pool
+
+
 @dataclass(slots=True)
 class Training:
     """The process that trains, if there is one. `folder`: the run that it writes, `log`: what it says."""
@@ -24,6 +32,7 @@ class Training:
     folder: Path = Path()
     log: Path = Path()
     lock: threading.Lock = field(default_factory=threading.Lock)
+    starter: ThreadPoolExecutor = field(default_factory=early_thread)
 
     def start(self, arguments: list[str], runs_dir: Path, base: str) -> Path:
         """Begin to train by `satsuma ARGUMENTS`; gives the run's folder, which is there once the data are read.
@@ -42,13 +51,15 @@ class Training:
             try:
                 runs_dir.mkdir(parents=True, exist_ok=True)
                 with self.log.open("wb") as said:
-                    self.process = subprocess.Popen(
+                    self.process = self.starter.submit(
+                        subprocess.Popen,
                         command,
                         stdin=subprocess.DEVNULL,
                         stdout=said,
                         stderr=subprocess.STDOUT,
+                        start_new_session=True,  # Ctrl-C that ends the workbench is not for the training
                         env={**os.environ, **quiet},
-                    )
+                    ).result()
             except OSError as error:
                 raise UserError(f"training could not begin: {error}") from error
             return self.folder

@@ -23,15 +23,8 @@ from satsuma.workbench.traits import Traits, traits_of
 
 router = APIRouter()
 LARGEST_PAGE = 500
-SCRIPT_WORDS = (
-    "clean_",
-    "told_",
-    "again_",
-    "half_",
-    "wait",
-    "order_",
-    "view_",
-)  # how texts for the page's script begin
+# how texts for the page's script begin
+SCRIPT_WORDS = ("clean_", "told_", "again_", "half_", "wait", "order_", "view_")
 
 
 class EditAsked(BaseModel):
@@ -137,7 +130,7 @@ def known_predictions(subject: Subject) -> dict[int, Predictions]:
     if subject.has_weights:
         stamp = subject.weights_time()
         for half in subject.halves():
-            if subject.jobs.state((subject.name, "predictions", half, stamp)) == "done":
+            if subject.jobs.state((subject.name, "predictions", half), version=stamp) == "done":
                 found[half] = subject.predictions(half)
     return found
 

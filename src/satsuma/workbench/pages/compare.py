@@ -46,7 +46,7 @@ def compare(request: Request, run: Runs = []) -> Response:  # noqa: B006  FastAP
         figures=[f"/compare/figure/{kind}?{query}" for kind in range(1 + len(metrics))],
         settings=settings,
         damaged=damaged,
-        code=code_of(request, subjects) if len(subjects) == 2 else None,
+        code=code_of(subjects) if len(subjects) == 2 else None,
     )
 
 
@@ -111,7 +111,7 @@ def settings_of(request: Request, subjects: list[Subject]) -> tuple[list[dict[st
     return [row for row in rows if len(set(row["cells"])) > 1], damaged
 
 
-def code_of(request: Request, subjects: list[Subject]) -> dict[str, Any]:
+def code_of(subjects: list[Subject]) -> dict[str, Any]:
     """The scripts' diff of two runs: lines with their kind, "+", "-", " " or "@"."""
     texts = [script_text(subject.folder) for subject in subjects if subject.folder is not None]
     missing = [subject.title for subject, text in zip(subjects, texts, strict=True) if text is None]

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from satsuma.data.edits import HALVES
 from satsuma.inspect.faults import KINDS
 from satsuma.workbench.answers import Json, language_of, page, subject_of
 from satsuma.workbench.edited import states_of
 from satsuma.workbench.listing import Index, in_class, index_of, order_of
 from satsuma.workbench.mending import fault_id, fault_rows, ignore, read_ignored
 from satsuma.workbench.shown import leaf_of, shown_samples
-from satsuma.workbench.subjects import HALVES, Subject
+from satsuma.workbench.subjects import Subject
 from satsuma.workbench.texts import texts_for
 from satsuma.workbench.traits import Traits, traits_of
 

@@ -6,6 +6,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from satsuma.data.edits import HALVES
 from satsuma.inspect.certainty import calibrated, threshold_table
 from satsuma.inspect.picks import percent
 from satsuma.inspect.predictions import Predictions
@@ -16,7 +17,7 @@ from satsuma.workbench.answers import Json, language_of, page, subject_of
 from satsuma.workbench.confusions import matrix_of
 from satsuma.workbench.listing import Index, index_of
 from satsuma.workbench.shown import leaf_of, shown_samples
-from satsuma.workbench.subjects import HALVES, Subject
+from satsuma.workbench.subjects import Subject
 from satsuma.workbench.texts import texts_for, translate
 from satsuma.workbench.traits import Traits, traits_of
 
@@ -173,7 +174,7 @@ def figure(request: Request, name: str, half: int) -> Response:
     if not subject.is_run or half not in subject.halves():
         raise HTTPException(404, "no_such_page")
     found = subject.predictions(half)
-    svg = subject.part("figure", lambda: drawn(found), half, subject.weights_time())
+    svg = subject.part("figure", lambda: drawn(found), half, version=subject.weights_time())
     return Json({"svg": svg})
 
 

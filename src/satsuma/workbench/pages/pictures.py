@@ -70,12 +70,12 @@ def heat(request: Request, name: str, half: int, i: int) -> Response:
     if kept is None:
         try:  # one thing at a time goes through a model
             kept = patiently(
-                lambda: subject.part("heat", lambda: heat_picture(subject, half, i, stamp), half, i, stamp)
+                lambda: subject.part("heat", lambda: heat_picture(subject, half, i, stamp), half, i, version=stamp)
             )
         except JobError:
             return placeholder(request, "picture_no_heat", 422)
         cache_of(request).put(key, kept)
-        subject.jobs.forget((subject.name, "heat", half, i, stamp))
+        subject.jobs.forget((subject.name, "heat", half, i))
     return Response(kept, media_type="image/jpeg", headers=fresh(tag))
 
 
@@ -91,7 +91,7 @@ def known_items(subject: Subject, half: int, i: int) -> Items:
 
 def heat_picture(subject: Subject, half: int, i: int, stamp: int) -> bytes:
     """The JPEG of a sample under its heat map. Raises `ValueError` for a model or data without such maps."""
-    learn = subject.jobs.now((subject.name, "learner", stamp), subject.read_learner)
+    learn = subject.jobs.now((subject.name, "learner"), subject.read_learner, version=stamp)
     inputs = sample_batch(learn.dls, half, [i])[: learn.dls.n_inp]
     found = heat_map(learn.model, inputs)[0]
     return thumbnail(overlay(picture_of(learn.dls, half, i), found), HEAT_SIDE)

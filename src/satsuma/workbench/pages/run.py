@@ -152,7 +152,7 @@ def run_peel(request: Request, name: str, depth: str) -> Response:
     _, course = watch_of(request).recipe(folder)
     stamp = subject.weights_time()
     try:
-        text, has_arrays = subject.part("peel", lambda: peeled_text(folder, depth), depth, stamp, course)
+        text, has_arrays = subject.part("peel", lambda: peeled_text(folder, depth), depth, version=(stamp, course))
     except JobError as error:
         return Json({"refused": str(error)})
     note = say(request, "run_peel_arrays", command=f"satsuma peel RUN --to {depth} -o FILE.py") if has_arrays else ""

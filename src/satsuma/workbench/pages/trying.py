@@ -49,9 +49,9 @@ def trials_of(request: Request, name: str) -> tuple[Subject, Trials]:
         file = None if subject.folder is None else subject.folder / "model.safetensors"
         if file is None or not file.is_file():
             raise
-        alone: Trials = subject.part("trials", lambda: trials_of_file(file), "alone", stamp)
+        alone: Trials = subject.part("trials", lambda: trials_of_file(file), "alone", version=stamp)
         return subject, alone
-    trials: Trials = subject.part("trials", lambda: trials_of_learner(learn), stamp)
+    trials: Trials = subject.part("trials", lambda: trials_of_learner(learn), version=stamp)
     return subject, trials
 
 

@@ -11,6 +11,11 @@ chooser.addEventListener("change", async () => {
 
 document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
+document.getElementById("retry")?.addEventListener("click", async () => {
+  await send("/retry");
+  location.reload();
+});
+
 /** POST `value` as JSON (or a FormData as it is); the answer as an object. Waits while the
     server is still making what it needs. Throws an Error with the server's words. */
 export async function send(address, value = {}) {

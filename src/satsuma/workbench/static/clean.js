@@ -289,7 +289,7 @@ function offer() {
   }
   made.forEach((box, k) => { box.setAttribute("role", "option"); box.id = `c${k}`; });
   choices.replaceChildren(...made);
-  active = typed ? 0 : -1;
+  active = typed && fits.length ? 0 : -1; // a new class is made on purpose only: arrow, then Enter
   markActive();
 }
 
@@ -443,8 +443,9 @@ find?.addEventListener("keydown", (event) => {
   if (event.key === "Escape") leaveFind();
   else if (event.key === "Enter") {
     const typed = find.value.trim();
-    const name = facts.kind === "regression" ? typed : choices.children[Math.max(active, 0)]?.dataset.name;
+    const name = facts.kind === "regression" ? typed : choices.children[active]?.dataset.name;
     if (typed && name) { give(name); leaveFind(); }
+    else if (typed) say(fill(words.clean_new_hint, { label: typed }));
   } else if (event.key === "ArrowDown" && many) { active = (active + 1) % many; markActive(); }
   else if (event.key === "ArrowUp" && many) { active = (active - 1 + many) % many; markActive(); }
   else return;
@@ -502,6 +503,7 @@ async function follow(state) {
 // --- begin --------------------------------------------------------------------------------------------------------
 
 giveKeys();
+get(`${facts.base}/clean/edits`).then(show).catch((error) => tell(error.message, "bad")); // there before the samples are
 const given = new URLSearchParams(location.search);
 for (const name of ["half", "label", "order"]) {
   const field = tools.elements[name];

@@ -141,7 +141,7 @@ function barsOf(answer) {
     fill.style.width = `${100 * bar.share}%`;
     track.setAttribute("aria-hidden", "true");
     track.append(fill);
-    const label = made("span", bar.decided ? "name decided" : "name", bar.decided ? `✓ ${bar.label}` : bar.label);
+    const label = made("span", bar.decided ? "name decided" : "name", bar.decided ? `→ ${bar.label}` : bar.label);
     item.append(label, track, made("span", "share", percent.format(bar.share)));
     list.append(item);
   }
