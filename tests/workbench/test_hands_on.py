@@ -94,7 +94,7 @@ def test_images_are_dropped_pasted_and_chosen(page: Any, origin: str, pictures: 
     answers = page.locator(".result h2").all_inner_texts()
     assert answers[1] == answers[2] == answers[3]
     labels = page.locator(".result").first.locator(".name").all_inner_texts()
-    assert {label.removeprefix("✓ ") for label in labels} == {"<b>box", "bar", "pole"}
+    assert {label.removeprefix("→ ") for label in labels} == {"<b>box", "bar", "pole"}
     wait_for(page, ".near img", 4 * 8)
     first = page.locator(".result").first
     assert first.locator("figure img").first.is_hidden()
