@@ -8,6 +8,7 @@ may cost training a twentieth; a page answers in 200 ms.
 import argparse
 import contextlib
 import http.client
+import multiprocessing
 import os
 import re
 import statistics
@@ -90,25 +91,30 @@ def train(data: Path, runs: Path, epochs: int) -> Path:
 
 
 class Watcher:
-    """Asks as an open page does, in a thread, for the run that is newest; and if it shall, many requests at once."""
+    """Asks as an open page does for the run that is newest; and if it shall, many requests at once.
+
+    It is a process of its own, as a browser is, so that training shares no interpreter with it.
+    """
 
     def __init__(self, bench: Bench, runs: Path, *, bursts: bool) -> None:
         self.bench, self.runs, self.bursts = bench, runs, bursts
-        self.over = threading.Event()
+        own = multiprocessing.get_context("fork")
+        self.over, self.seen = own.Event(), own.Queue()
         self.failed: list[tuple[str, int]] = []
         self.taken: list[float] = []  # seconds of each answer
         self.share = 0.0  # of one processor that the workbench used meanwhile
-        self.thread = threading.Thread(target=self.watch)
+        self.process = own.Process(target=self.watch)
 
     def __enter__(self) -> "Watcher":
         self.begun, self.worked = time.monotonic(), self.bench.worked_s()
-        self.thread.start()
+        self.process.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.share = (self.bench.worked_s() - self.worked) / (time.monotonic() - self.begun)
         self.over.set()
-        self.thread.join()
+        self.failed, self.taken = self.seen.get()
+        self.process.join()
 
     def get(self, path: str) -> None:
         begun = time.perf_counter()
@@ -137,6 +143,7 @@ class Watcher:
                 last_burst = time.monotonic()
                 self.burst(f"{base}/now")
             second += 1
+        self.seen.put((self.failed, self.taken))
 
     def burst(self, path: str) -> None:
         threads = [threading.Thread(target=self.get, args=(path,)) for _ in range(AT_ONCE)]

@@ -122,5 +122,5 @@ def test_a_huge_line_is_not_read_whole(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is a folder, expected a file of edits"):
         read_edits(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="there is no such file of edits"):
         read_edits(tmp_path / "none.jsonl")

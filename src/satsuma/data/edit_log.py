@@ -38,8 +38,8 @@ class EditLine:
 def read_edits(file: str | Path, *, until: int | None = None) -> Edits:
     """What is in force in a file of edits; with `until`, what was after the line with that id.
 
-    Raises `ValueError` naming file and line for what is no edit. A last line that was cut off while it was written is
-    passed over with a warning.
+    Raises `FileNotFoundError`; `ValueError` naming file and line for what is no edit. A last line that was cut off
+    while it was written is passed over with a warning.
     """
     return edits_in_force(read_lines(file, until=until))
 
@@ -49,6 +49,8 @@ def read_lines(file: str | Path, *, until: int | None = None) -> list[EditLine]:
     path = Path(file)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder, expected a file of edits, such as edits.jsonl")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file of edits; Journal(file) and satsuma open write one")
     with path.open("rb") as opened:
         return EditLines(str(path)).read(opened, until=until)[0]
 

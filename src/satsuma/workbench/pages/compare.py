@@ -16,7 +16,7 @@ from satsuma.train.evaluate import named_metrics
 from satsuma.workbench.answers import page, subject_of
 from satsuma.workbench.pages.run import say, watch_of
 from satsuma.workbench.pages.runs import MOST_COMPARED
-from satsuma.workbench.subjects import Subject
+from satsuma.workbench.subjects import Subject, last_change
 from satsuma.workbench.watch import RunLine
 from satsuma.workbench.written import LOWER_IS_BETTER, figure_text, result_names, time_text
 
@@ -62,11 +62,11 @@ def compare_figure(request: Request, place: int, run: Runs = []) -> Response:  #
 
 
 def chosen(request: Request, names: list[str]) -> list[Subject]:
-    """The runs of those names, each once, in the order given."""
+    """The runs of those names, each once, the oldest first: what is new in a later one reads as an addition."""
     subjects = [subject_of(request, name) for name in dict.fromkeys(names)]
     if not 2 <= len(subjects) <= MOST_COMPARED or any(subject.folder is None for subject in subjects):
         raise HTTPException(400, say(request, "compare_few", most=MOST_COMPARED))
-    return subjects
+    return sorted(subjects, key=lambda subject: last_change(subject.folder or Path()))
 
 
 def result_row(request: Request, lines: list[RunLine], name: str) -> dict[str, Any]:
