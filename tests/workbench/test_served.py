@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from satsuma.workbench.server import bound_socket
+
 pytest.importorskip("uvicorn", reason="the workbench needs satsuma[workbench]")
 
 LONGEST_S = 120
@@ -176,3 +178,10 @@ def test_two_hundred_requests_at_once_are_all_answered(served: Served) -> None:
 
     with ThreadPoolExecutor(200) as people:
         assert set(people.map(status, range(200))) == {200}
+
+
+def test_who_is_quicker_than_the_server_waits_and_is_not_refused() -> None:
+    """The address is printed before the server answers: from then on connections are taken."""
+    listening = bound_socket(0)
+    with listening, socket.create_connection(listening.getsockname(), timeout=5) as early:
+        assert early.getpeername() == listening.getsockname()

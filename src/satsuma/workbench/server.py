@@ -49,12 +49,13 @@ def warm_up() -> None:
 
 
 def bound_socket(port: int) -> socket.socket:
-    """A socket on this machine's own address; `UserError` if the port is taken."""
+    """A socket that listens on this machine's own address; `UserError` if the port is taken."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if sys.platform != "win32":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOOPBACK, port))
+        listening.listen()  # who is quicker than the server waits, and is not refused
     except (OSError, OverflowError) as error:
         listening.close()
         raise UserError(f"--port {port}: cannot be used ({error}); leave it out to take a free one") from error
